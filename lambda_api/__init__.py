@@ -1,0 +1,1 @@
+"""The service: what runs in AWS Lambda, small enough to read in one sitting."""

@@ -1,0 +1,1 @@
+"""From a CSV to a judged, exactly exported model: one module for each step of the flow."""

@@ -1,0 +1,87 @@
+"""The exceptions that callers may expect, each with the exit code that the command line answers with.
+
+::
+
+    PipelineError                 1  never raised itself
+    ├── InputError                2  something given is wrong; nothing was written
+    │   ├── ParamsError              params.yaml: unknown key, wrong type, impossible value
+    │   ├── DataError                a CSV or Parquet file: columns, categories, ranges, encoding, digest
+    │   ├── SourceError              a place that data comes from cannot be reached
+    │   ├── ModelFileError           a model or report file is missing or not of this project
+    │   └── RegistryError            unknown model, version, alias or metric; store unreachable
+    └── Refusal                   3  everything given is right, and the answer is no
+        ├── ParityError              the ONNX graph does not answer as the Pipeline does
+        ├── GateRefusal              the challenger is not promoted
+        ├── ReproductionError        two runs differ
+        └── RaceLostError            somebody else moved the alias first; nothing was changed, try again
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+SHOWN_OFFENDERS = 20
+
+
+class PipelineError(Exception):
+    """Root of all expected failures; its text says what was found, what was expected, and what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(PipelineError):
+    """Something the caller gave is wrong; nothing was written and what was there before is untouched."""
+
+    exit_code = 2
+
+
+class ParamsError(InputError):
+    """params.yaml holds an unknown key, a wrong type or an impossible value."""
+
+
+class DataError(InputError):
+    """A table does not satisfy the contract, or is not the file that was pinned.
+
+    Args:
+        message: What is wrong with the whole table.
+        offenders: One line each, sorted; at most `SHOWN_OFFENDERS` are shown and the rest counted.
+    """
+
+    def __init__(self, message: str, offenders: Sequence[str] = ()) -> None:
+        lines = [message, *(f"  {line}" for line in offenders[:SHOWN_OFFENDERS])]
+        if len(offenders) > SHOWN_OFFENDERS:
+            lines.append(f"  (+{len(offenders) - SHOWN_OFFENDERS} more)")
+        super().__init__("\n".join(lines))
+
+
+class SourceError(InputError):
+    """A place that data comes from cannot be reached; the text names each one tried."""
+
+
+class ModelFileError(InputError):
+    """A model or report file is missing, damaged, or made by something else."""
+
+
+class RegistryError(InputError):
+    """The registry has no such model, version, alias or metric, or cannot be reached."""
+
+
+class Refusal(PipelineError):  # noqa: N818  a refusal is an answer, not an error
+    """Everything given is right, and the answer is no."""
+
+    exit_code = 3
+
+
+class ParityError(Refusal):
+    """The ONNX graph does not answer exactly as the scikit-learn Pipeline does, so it was not written."""
+
+
+class GateRefusal(Refusal):
+    """The challenger is not promoted; the champion stays."""
+
+
+class ReproductionError(Refusal):
+    """Two runs on the same input differ."""
+
+
+class RaceLostError(Refusal):
+    """Another writer moved the alias first; nothing was changed, and the command can be run again."""

@@ -1,0 +1,168 @@
+"""params.yaml in -> one frozen, typed value out; an unknown or missing key is an error that names it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from pipeline.errors import ParamsError
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataParams(_Block):
+    """Which file is the data, and how many of its first rows are survey answers."""
+
+    sha256: Sha256
+    collected_rows: Annotated[int, Field(ge=0)] | None
+
+
+class SampleParams(_Block):
+    """How the embedded sample is made, and which file it is."""
+
+    rows: Count
+    seed: Seed
+    sha256: Sha256
+
+
+class SplitParams(_Block):
+    """How many folds, and which one the shipped model never sees."""
+
+    folds: Annotated[int, Field(ge=3, le=20)]
+    holdout: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _holdout_is_a_fold(self) -> "SplitParams":
+        if self.holdout >= self.folds:
+            message = f"holdout is fold {self.holdout}, but the folds are 0 to {self.folds - 1}"
+            raise ValueError(message)
+        return self
+
+
+class ForestParams(_Block):
+    """Arguments of scikit-learn's RandomForestClassifier, by its own names."""
+
+    n_estimators: Annotated[int, Field(ge=1, le=2000)]
+    max_features: Annotated[int, Field(ge=1, le=17)]
+    max_depth: Annotated[int, Field(ge=1)] | None
+    min_samples_leaf: Count
+    criterion: Literal["gini", "entropy", "log_loss"]
+    random_state: Seed
+
+
+class TrainParams(_Block):
+    """What is done to the training rows before the fit."""
+
+    shuffled_copies: Annotated[int, Field(ge=0, le=10)]
+
+
+class Grid(_Block):
+    """Candidates from start to stop, both included."""
+
+    start: Annotated[float, Field(gt=0)]
+    stop: Annotated[float, Field(gt=0, le=20)]
+    step: Annotated[float, Field(gt=0)]
+
+    def values(self) -> tuple[float, ...]:
+        """The candidates, rounded so that 0.1 + 0.2 is 0.3."""
+        return tuple(
+            round(self.start + i * self.step, 6) for i in range(int((self.stop - self.start) / self.step + 1.5))
+        )
+
+
+class CalibrationParams(_Block):
+    """How votes become probabilities."""
+
+    exponents: Grid
+
+
+class ParityParams(_Block):
+    """How hard the graph is compared with the Pipeline."""
+
+    random_records: Count
+    rounded_records: Count
+    threshold_records: Count
+    unknown_records: Count
+    max_probability_difference: Annotated[float, Field(ge=0, le=1e-6)]
+    seed: Seed
+
+
+class EvaluateParams(_Block):
+    """How intervals and the plausible people are made."""
+
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    resamples: Annotated[int, Field(ge=100)]
+    plausible_people_per_record: Count
+    seed: Seed
+
+
+class RegistryParams(_Block):
+    """The registered model's name and the accuracy that earns the stage tag Staging."""
+
+    model_name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]+$")]
+    staging_threshold: Share
+
+
+class Floors(_Block):
+    """What a model must reach whatever the champion does."""
+
+    holdout_accuracy: Share
+    collected_accuracy: Share
+    worst_class_recall: Share
+    plausible_people: Share
+
+
+class GateParams(_Block):
+    """When a challenger becomes champion."""
+
+    margin: Share
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    guard_tolerance: Share
+    floors: Floors
+
+
+class Params(_Block):
+    """The whole of params.yaml."""
+
+    data: DataParams
+    sample: SampleParams
+    split: SplitParams
+    forest: ForestParams
+    train: TrainParams
+    calibration: CalibrationParams
+    parity: ParityParams
+    evaluate: EvaluateParams
+    registry: RegistryParams
+    gate: GateParams
+
+
+def load(path: Path = Path("params.yaml")) -> Params:
+    """The parameters in a YAML file.
+
+    Raises:
+        ParamsError: The file is missing, is not YAML, or a key is unknown, missing, mistyped or impossible.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParamsError(f"{path} cannot be read ({error.strerror}): run from the project's root") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path} is not YAML: {error}") from None
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        lines = [
+            f"  {'.'.join(map(str, item['loc'])) or 'the whole file'}: {item['msg']}, got {item['input']!r}"
+            if item["type"] != "missing"
+            else f"  {'.'.join(map(str, item['loc']))}: is missing"
+            for item in error.errors(include_url=False)
+        ]
+        raise ParamsError("\n".join([f"{path} is not valid:", *sorted(lines)])) from None
