@@ -1,0 +1,104 @@
+"""What tests of all parts share: the parameters, a small data set with its trained layout, and the real one if here."""
+
+import fcntl
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from lambda_api.contract import BMI_RANGE, TARGET
+from pipeline import clean, evaluate, params as parameters, train
+from pipeline.files import RAW_NAME, Layout, write_csv
+from pipeline.params import Params
+from pipeline.records import bmi, random_records, rounded, rule_levels
+
+ROOT = Path(__file__).parents[1]
+
+# The machine's load must not fail a test, and a failure must be the same one on every machine.
+settings.register_profile("project", deadline=None, derandomize=True, max_examples=50, database=None)
+settings.load_profile("project")
+
+
+def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that `make` fills once for a whole test run, however many processes share the run."""
+    shared = factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    folder, done = shared / name, shared / f"{name}.done"
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            folder.mkdir(exist_ok=True)
+            make(folder)
+            done.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def params() -> Params:
+    """The project's own params.yaml."""
+    return parameters.load(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="session")
+def small_params(params: Params) -> Params:
+    """The project's parameters with little work to do: three folds, ten trees, small batteries."""
+    batteries = {"random_records": 500, "rounded_records": 500, "threshold_records": 500, "unknown_records": 100}
+    return params.model_copy(
+        update={
+            "split": params.split.model_copy(update={"folds": 3}),
+            "forest": params.forest.model_copy(update={"n_estimators": 10}),
+            "parity": params.parity.model_copy(update=batteries),
+            "evaluate": params.evaluate.model_copy(update={"resamples": 200, "plausible_people_per_record": 2}),
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def real_csv() -> Path:
+    """The UCI file, wherever it lies on this machine."""
+    named = os.environ.get("OBESITY_CSV")
+    places = [ROOT / "data/raw" / RAW_NAME, *([Path(named)] if named else []), ROOT.parent / "shared/data" / RAW_NAME]
+    for place in places:
+        if place.is_file():
+            return place
+    pytest.skip(f"the UCI file {RAW_NAME} is not here: run `make run` once, or name it in OBESITY_CSV")
+
+
+@pytest.fixture(scope="session")
+def small_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """About 300 records that nobody gave, of all seven levels, labelled by the BMI rule."""
+
+    def make(folder: Path) -> None:
+        frame = rounded(random_records(320, seed=3))
+        frame = frame[(bmi(frame) >= BMI_RANGE[0]) & (bmi(frame) <= BMI_RANGE[1])]
+        write_csv(folder / "small.csv", frame.assign(**{TARGET: rule_levels(frame)}))
+
+    return once(tmp_path_factory, "small-csv", make) / "small.csv"
+
+
+@pytest.fixture(scope="session")
+def small_layout(tmp_path_factory: pytest.TempPathFactory, small_csv: Path, small_params: Params) -> Layout:
+    """The small data set cleaned, trained and evaluated; to be read, and copied before anything is changed."""
+
+    def make(folder: Path) -> None:
+        layout = Layout(folder)
+        clean.run(small_csv, layout, small_params)
+        train.run(layout, small_params, jobs=1)
+        evaluate.run(layout, small_params)
+
+    return Layout(once(tmp_path_factory, "small-layout", make))
+
+
+@pytest.fixture(scope="session")
+def real_layout(tmp_path_factory: pytest.TempPathFactory, real_csv: Path, params: Params) -> Layout:
+    """The real file cleaned, trained and evaluated as the project does it; to be read, and copied before changes."""
+
+    def make(folder: Path) -> None:
+        layout = Layout(folder)
+        clean.run(real_csv, layout, params)
+        train.run(layout, params)
+        evaluate.run(layout, params)
+
+    return Layout(once(tmp_path_factory, "real-layout", make))
