@@ -26,6 +26,7 @@ from lambda_api.contract import LEVELS, columns, fingerprint
 from lambda_api.model import FORMAT_VERSION, Model
 from pipeline.errors import ParityError
 from pipeline.features import BodyMassIndex
+from pipeline.files import digest
 from pipeline.forest import VotingForest, leaf_levels
 from pipeline.params import ParityParams
 from pipeline.records import CATEGORIES, COLUMNS, NUMBERS, feed, random_records, rounded
@@ -195,8 +196,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Parity:
-    """How the graph was proven equal: one comparison for each kind of records."""
+    """Which graph was proven equal, and how: one comparison for each kind of records."""
 
+    model_sha256: str
     comparisons: dict[str, Comparison]
     model_bytes: int
     nodes: int
@@ -276,7 +278,7 @@ def prove(pipeline: Pipeline, graph: bytes, frame: pd.DataFrame, params: ParityP
     comparisons = {name: compare(pipeline, model, make()) for name, make in batteries.items()}
     refuse_differences(comparisons, params.max_probability_difference)
     trees = pipeline[-1].forest_.estimators_
-    return Parity(comparisons, len(graph), sum(tree.tree_.node_count for tree in trees), len(trees))
+    return Parity(digest(graph), comparisons, len(graph), sum(tree.tree_.node_count for tree in trees), len(trees))
 
 
 def refuse_differences(comparisons: dict[str, Comparison], tolerance: float) -> None:
