@@ -168,8 +168,9 @@ def baselines(answers: Answers, commonest: int, params: EvaluateParams) -> dict[
 
 
 def per_level(answers: Answers, params: EvaluateParams) -> dict[str, Scores]:
-    """Precision, recall with interval, and F1 of each level that occurs."""
+    """Precision, recall with interval, F1, and the BMI rule's recall, of each level that occurs."""
     matrix = confusion(answers.truth, answers.predicted)
+    rule = _rule_answers(answers) == answers.truth
     table: dict[str, Scores] = {}
     for index, level in enumerate(LEVELS):
         here = answers.truth == index
@@ -179,6 +180,7 @@ def per_level(answers: Answers, params: EvaluateParams) -> dict[str, Scores]:
         table[str(level)] = share(answers.right[here], params, "recall") | {
             "precision": hits / said if said else 0.0,
             "f1": 2 * hits / (said + int(here.sum())),
+            "bmi_rule_recall": float(rule[here].mean()),
         }
     return table
 
@@ -278,7 +280,10 @@ def evaluate(frame: pd.DataFrame, folds: dict[int, Model], grouped: dict[int, Mo
     if grouped:
         known = frame[frame[GROUP_FOLD] != NO_GROUP]
         adjusted = answer(grouped, known, GROUP_FOLD)
-        metrics["leak_adjusted"] = share(adjusted.right, ev) | {"levels": per_level(adjusted, ev)}
+        metrics["leak_adjusted"] = share(adjusted.right, ev) | {
+            "baselines": baselines(adjusted, commonest, ev),
+            "levels": per_level(adjusted, ev),
+        }
     return Evaluation(_rounded(metrics), _plots(pooled, folds, levels, ev), _answer_table(pooled))
 
 
