@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from ruamel.yaml import YAML, YAMLError
 
 from pipeline.errors import ParamsError
 
@@ -19,8 +19,9 @@ class _Block(BaseModel):
 
 
 class DataParams(_Block):
-    """Which file is the data, and how many of its first rows are survey answers."""
+    """Which file is the data, where it is published, and how many of its first rows are survey answers."""
 
+    url: Annotated[str, StringConstraints(pattern=r"^https?://")]
     sha256: Sha256
     collected_rows: Annotated[int, Field(ge=0)] | None
 
@@ -151,10 +152,10 @@ def load(path: Path = Path("params.yaml")) -> Params:
         ParamsError: The file is missing, is not YAML, or a key is unknown, missing, mistyped or impossible.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ParamsError(f"{path} cannot be read ({error.strerror}): run from the project's root") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         raise ParamsError(f"{path} is not YAML: {error}") from None
     try:
         return Params.model_validate(content)

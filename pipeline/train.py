@@ -5,7 +5,6 @@ on every record, each answered by a model that had not seen it. They travel with
 challenger can be compared with it on any data, row by row, with neither having seen the row.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,20 +20,13 @@ from pipeline.features import encoder
 from pipeline.files import Layout, digest, read_bytes, read_json, write_bytes, write_json
 from pipeline.forest import VotingForest, probabilities
 from pipeline.params import Params
+from pipeline.progress import Tell, silent
 from pipeline.records import COLUMNS, FOLD, GROUP_FOLD, NO_GROUP, bmi, feed, load_processed, random_records, rounded
 
 BODY = ("Height", "Weight")
 """The columns that a shuffled copy leaves with their level."""
 
 GOLDEN_PER_LEVEL = 3
-
-Tell = Callable[[str, int, int], None]
-"""Called with what is being done, how many parts are done, and how many there are."""
-
-
-def silent(what: str, done: int, total: int) -> None:
-    """A `Tell` that says nothing."""
-    del what, done, total
 
 
 @dataclass(frozen=True)

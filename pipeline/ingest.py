@@ -1,0 +1,173 @@
+"""Somewhere -> the pinned raw file in its place, its SHA-256 checked whatever the source.
+
+Sources, in this order: where the file already lies, a path the caller names, DVC's cache or remote, the publisher.
+A file with another digest is never taken silently: the error shows both digests and the one command that accepts new
+data, which validates it first and records it in params.yaml.
+"""
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.errors import DataError, SourceError
+from pipeline.files import digest, file_digest, write_bytes
+from pipeline.progress import Tell, silent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONNECT_SECONDS, READ_SECONDS, RETRIES = 5, 30, 2
+LARGEST_BYTES = 200_000_000
+PIECE_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """Where the raw file lies, and where it came from."""
+
+    path: Path
+    came_from: str
+    sha256: str
+
+
+def ingest(target: Path, sha256: str, url: str, named: Path | None = None, tell: Tell = silent) -> Ingested:
+    """Put the file with digest `sha256` at `target`, unless it lies there already.
+
+    Args:
+        target: Where the raw file belongs.
+        sha256: The pinned digest.
+        url: The publisher's address of the file, or of a zip that holds one of its name.
+        named: A file that the caller says to take; no other source is then tried.
+        tell: Hears about progress, in bytes.
+
+    Raises:
+        DataError: The file in place or the named one is not the pinned one.
+        SourceError: No source could be reached; the text names each that was tried, and what to do.
+    """
+    if named is not None:
+        _refuse_other(named, file_digest(named), sha256)
+        if not target.is_file() or file_digest(target) != sha256:
+            write_bytes(target, named.read_bytes())
+        return Ingested(target, str(named), sha256)
+    if target.is_file():
+        _refuse_other(target, file_digest(target), sha256)
+        return Ingested(target, "where it already lay", sha256)
+    failures = []
+    for name, fetch in (("DVC's cache or remote", _from_dvc), (url, _from_publisher)):
+        tell(f"look in {name}", 0, 1)
+        try:
+            content = fetch(target, url, tell)
+        except SourceError as error:
+            failures.append(f"  {name}: {error}")
+            continue
+        _refuse_other(Path(name), digest(content), sha256)
+        write_bytes(target, content)
+        return Ingested(target, name, sha256)
+    advice = "Give the file: `make run DATA=path/to/file.csv`, or run without it: `make run DATA=sample`."
+    raise SourceError("\n".join([f"the data (SHA-256 {sha256}) was not found:", *failures, advice]))
+
+
+def _refuse_other(path: Path, found: str, expected: str) -> None:
+    if found != expected:
+        raise DataError(
+            f"{path} is not the pinned data: SHA-256 {found}, expected {expected}. If it is meant to be the new data, "
+            f"accept it with `pipeline ingest --from {path} --accept`; if not, remove it"
+        )
+
+
+def _from_dvc(target: Path, url: str, tell: Tell) -> bytes:
+    del url, tell
+    if not Path(".dvc").is_dir():
+        raise SourceError("no DVC repository here")
+    import dvc.api  # noqa: PLC0415  takes a second
+    from dvc.exceptions import DvcException  # noqa: PLC0415
+
+    try:
+        with dvc.api.open(target.as_posix(), mode="rb") as stream:
+            return bytes(stream.read(LARGEST_BYTES))
+    except (DvcException, OSError) as error:
+        raise SourceError(f"not there ({type(error).__name__})") from None
+
+
+def _from_publisher(target: Path, url: str, tell: Tell) -> bytes:
+    import requests  # noqa: PLC0415  only where something is fetched
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415
+    from urllib3.util import Retry  # noqa: PLC0415
+
+    retry = Retry(RETRIES, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504))
+    try:
+        with requests.Session() as session:
+            session.mount("https://", HTTPAdapter(max_retries=retry))
+            session.mount("http://", HTTPAdapter(max_retries=retry))
+            with session.get(url, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as response:
+                response.raise_for_status()
+                total = int(response.headers.get("Content-Length", 0))
+                content = _collected(response.iter_content(PIECE_BYTES), total, tell)
+    except requests.RequestException as error:
+        raise SourceError(f"cannot be reached ({type(error).__name__})") from None
+    return _unzipped(content, target.name) if zipfile.is_zipfile(io.BytesIO(content)) else content
+
+
+def _collected(pieces: "Iterator[bytes]", total: int, tell: Tell) -> bytes:
+    content = bytearray()
+    for piece in pieces:
+        content += piece
+        if len(content) > LARGEST_BYTES:
+            raise SourceError(f"sends more than {LARGEST_BYTES} bytes")
+        tell("download", len(content), max(total, len(content)))
+    return bytes(content)
+
+
+def _unzipped(content: bytes, name: str) -> bytes:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = [member for member in archive.infolist() if Path(member.filename).name == name]
+            if len(members) != 1 or members[0].file_size > LARGEST_BYTES:
+                raise SourceError(f"sends a zip without one {name}")
+            return archive.read(members[0])
+    except zipfile.BadZipFile:
+        raise SourceError("sends a damaged zip") from None
+
+
+def accept(source: Path, collected_rows: int | None, params_file: Path, target: Path) -> Ingested:
+    """Make `source` the pinned data: validate it, put it at `target`, and record its digest in `params_file`.
+
+    The parameters are written last: until then the old pin holds, and the command can simply be run again.
+
+    Raises:
+        DataError: The file breaks the contract; nothing was written.
+        ParamsError: `collected_rows` is more than the file has, or the parameters are not valid.
+    """
+    from ruamel.yaml import YAML  # noqa: PLC0415  keeps the file's comments
+
+    from pipeline import params as parameters  # noqa: PLC0415
+    from pipeline.clean import clean  # noqa: PLC0415
+
+    raw, old = _read(source), parameters.load(params_file)
+    sha256 = digest(raw)
+    if sha256 == old.sample.sha256:
+        raise DataError(f"{source} is the embedded sample: it is never accepted as real data")
+    data = old.data.model_copy(update={"sha256": sha256, "collected_rows": collected_rows})
+    clean(raw, str(source), old.model_copy(update={"data": data}))
+    yaml = YAML()
+    yaml.width = 4096  # never fold a line
+    yaml.preserve_quotes = True
+    yaml.representer.add_representer(
+        type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    text = yaml.load(params_file.read_text(encoding="utf-8"))
+    text["data"].update({"sha256": sha256, "collected_rows": collected_rows})
+    stream = io.StringIO()
+    yaml.dump(text, stream)
+    write_bytes(target, raw)
+    write_bytes(params_file, stream.getvalue().encode())
+    return Ingested(target, str(source), sha256)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None

@@ -1,0 +1,11 @@
+"""How long work says where it is, without knowing who listens."""
+
+from collections.abc import Callable
+
+Tell = Callable[[str, int, int], None]
+"""Called with what is being done, how many parts are done, and how many there are."""
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """A `Tell` that says nothing."""
+    del what, done, total
