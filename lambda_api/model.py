@@ -55,7 +55,7 @@ class Model:
         try:
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001  onnxruntime's own errors share no other class
-            message = f"{source} is not a model that onnxruntime opens: {type(error).__name__}"
+            message = f"{source} is not a model that onnxruntime opens ({type(error).__name__}): train again"
             raise ModelError(message) from None
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         self._check(source)

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import settings
 
 from lambda_api.contract import BMI_RANGE, TARGET
-from pipeline import clean, evaluate, params as parameters, train
+from pipeline import clean, evaluate, train
+from pipeline import params as parameters
 from pipeline.files import RAW_NAME, Layout, write_csv
 from pipeline.params import Params
 from pipeline.records import bmi, random_records, rounded, rule_levels
