@@ -1,0 +1,39 @@
+"""API Gateway events in -> the application's answers out; the door that AWS Lambda opens.
+
+Everything slow happens once, while this module is imported. Nothing here opens a socket, starts a thread or draws a
+random number, so that a snapshot of the process may be taken and restored any number of times (SnapStart).
+"""
+
+import gc
+
+gc.disable()  # nothing imported here becomes garbage: looking for it costs a tenth of the start
+
+from mangum import Mangum  # noqa: E402
+
+from lambda_api.app import start  # noqa: E402
+
+app = start()
+handler = Mangum(app, lifespan="off")
+
+
+def before_snapshot() -> None:
+    """Answer once more, so that the snapshot holds a warm session, and let nothing be collected ever after."""
+    app.state.service.example()
+    gc.freeze()
+
+
+def after_restore() -> None:
+    """The next answer is the first one of a restored process."""
+    app.state.telemetry.restored()
+
+
+try:
+    from snapshot_restore_py import register_after_restore, register_before_snapshot
+except ImportError:  # Lambda's runtime brings it; outside of Lambda there are no snapshots
+    pass
+else:
+    register_before_snapshot(before_snapshot)
+    register_after_restore(after_restore)
+
+gc.enable()
+gc.freeze()
