@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import DataError, SourceError
-from pipeline.files import digest, file_digest, write_bytes
+from pipeline.files import digest, file_digest, read_data, write_bytes
 from pipeline.progress import Tell, silent
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def accept(source: Path, collected_rows: int | None, params_file: Path, target: 
     from pipeline import params as parameters  # noqa: PLC0415
     from pipeline.clean import clean  # noqa: PLC0415
 
-    raw, old = _read(source), parameters.load(params_file)
+    raw, old = read_data(source), parameters.load(params_file)
     sha256 = digest(raw)
     if sha256 == old.sample.sha256:
         raise DataError(f"{source} is the embedded sample: it is never accepted as real data")
@@ -164,10 +164,3 @@ def accept(source: Path, collected_rows: int | None, params_file: Path, target: 
     write_bytes(target, raw)
     write_bytes(params_file, stream.getvalue().encode())
     return Ingested(target, str(source), sha256)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
