@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import ParamsError
 
@@ -66,17 +67,23 @@ class TrainParams(_Block):
 
 
 class Grid(_Block):
-    """Candidates from start to stop, both included."""
+    """Candidates from start in equal steps up to stop, which is one of them if a step ends there."""
 
-    start: Annotated[float, Field(gt=0)]
-    stop: Annotated[float, Field(gt=0, le=20)]
-    step: Annotated[float, Field(gt=0)]
+    start: Annotated[float, Field(ge=0.1)]
+    stop: Annotated[float, Field(le=20)]
+    step: Annotated[float, Field(ge=0.001)]
+
+    @model_validator(mode="after")
+    def _stop_is_not_before_start(self) -> "Grid":
+        if self.stop < self.start:
+            message = f"stop {self.stop:g} is before start {self.start:g}, so there is no candidate"
+            raise ValueError(message)
+        return self
 
     def values(self) -> tuple[float, ...]:
         """The candidates, rounded so that 0.1 + 0.2 is 0.3."""
-        return tuple(
-            round(self.start + i * self.step, 6) for i in range(int((self.stop - self.start) / self.step + 1.5))
-        )
+        steps = int((self.stop - self.start) / self.step + 1e-6)
+        return tuple(round(self.start + i * self.step, 6) for i in range(steps + 1))
 
 
 class CalibrationParams(_Block):
@@ -155,7 +162,7 @@ def load(path: Path = Path("params.yaml")) -> Params:
         content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ParamsError(f"{path} cannot be read ({error.strerror}): run from the project's root") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:  # ValueError: no UTF-8, or a date that is none
         raise ParamsError(f"{path} is not YAML: {error}") from None
     try:
         return Params.model_validate(content)
