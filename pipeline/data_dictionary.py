@@ -22,7 +22,7 @@ from Colombia, Peru and Mexico*, Data in Brief 25 (2019) 104344, https://doi.org
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table; the first column is text, the others numbers where their first cell looks like one."""
+    """A Markdown table; a column whose first cell starts with a digit is aligned to the right."""
     lines = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
     kinds = ["---:" if lines and lines[0][place][:1].isdigit() else "---" for place in range(len(header))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in ([*header], kinds, *lines))

@@ -68,7 +68,7 @@ def png(figure: Figure) -> bytes:
 
 
 def percent(share: float) -> str:
-    """A share in per cent, rounded half to even to one decimal; only a perfect one is 100%.
+    """A share in per cent with one decimal; only a perfect one is 100%.
 
     >>> percent(0.98753), percent(0.9998), percent(1.0)
     ('98.8%', '99.9%', '100%')
