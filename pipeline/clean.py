@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from lambda_api.contract import LEVELS, TARGET, Record, columns
 from pipeline.errors import DataError, ParamsError
-from pipeline.files import Layout, digest, write_csv, write_json
+from pipeline.files import Layout, digest, read_data, write_csv, write_json
 from pipeline.params import Params
 from pipeline.records import (
     CATEGORIES,
@@ -43,7 +43,7 @@ Source = Literal["real", "sample", "other"]
 LEAST_RECORDS = 50
 SHOWN_CHARACTERS = 40
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class DataReport:
 
 
 def read_text_table(content: bytes, name: str) -> pd.DataFrame:
-    """A CSV's cells as text, its header checked: every contract column once, with or without the level, and no other.
+    """A CSV's cells as text, the index being row numbers; every contract column once, the level or not, and no other.
 
     Raises:
         DataError: Not UTF-8, empty, ragged, or its header lacks, repeats or adds a column.
@@ -75,18 +75,17 @@ def read_text_table(content: bytes, name: str) -> pd.DataFrame:
     if "\0" in text:
         raise DataError(f"{name}: holds zero bytes, so it is not a CSV text file: save it as CSV UTF-8")
     try:
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), strict=True) if row]
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        rows = {number: row for number, row in enumerate(reader, 1) if row}  # an empty line is no row, but counts
     except csv.Error as error:
         raise DataError(f"{name}: not a CSV file: {error}") from None
     if len(rows) < 2:  # noqa: PLR2004  a header and one row
         raise DataError(f"{name}: is empty: expected a header and at least one row")
-    header = rows[0]
+    header = rows.pop(min(rows))
     check_header(header, name, extra_allowed=(TARGET,))
-    if ragged := [
-        f"row {number}: {len(row)} cells" for number, row in enumerate(rows[1:], 2) if len(row) != len(header)
-    ]:
+    if ragged := [f"row {number}: {len(row)} cells" for number, row in rows.items() if len(row) != len(header)]:
         raise DataError(f"{name}: rows with other than the header's {len(header)} cells:", ragged)
-    return pd.DataFrame(rows[1:], columns=header, dtype=object)
+    return pd.DataFrame(list(rows.values()), columns=header, index=list(rows), dtype=object)
 
 
 def check_header(header: list[str], name: str, extra_allowed: tuple[str, ...] | None) -> None:
@@ -97,17 +96,24 @@ def check_header(header: list[str], name: str, extra_allowed: tuple[str, ...] | 
     """
     found = Counter(header)
     problems = [f"missing column {column}" for column in COLUMNS if column not in found]
-    problems += [f"column {column} occurs {count} times" for column, count in sorted(found.items()) if count > 1]
+    problems += [f"column {shown(column)} occurs {count} times" for column, count in sorted(found.items()) if count > 1]
     if extra_allowed is not None:
-        problems += [f"unknown column {column!r}" for column in sorted(set(found) - set(COLUMNS) - set(extra_allowed))]
+        unknown = sorted(set(found) - set(COLUMNS) - set(extra_allowed))
+        problems += [f"unknown column {shown(column)}" for column in unknown]
     if problems:
         raise DataError(f"{name}: the header does not fit; expected {', '.join(COLUMNS)}:", problems)
 
 
+def shown(value: object) -> str:
+    """The value as Python writes it, cut short where it is long."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."
+
+
 def number(text: str) -> float | str:
-    """The decimal number in a cell, or the cell itself where it is none."""
+    """The decimal number in a cell, or the cell itself where it is none; minus zero is zero, as in every comparison."""
     stripped = text.strip()
-    return float(stripped) if _NUMBER.fullmatch(stripped) else text
+    return float(stripped) + 0.0 if _NUMBER.fullmatch(stripped) else text
 
 
 def offences(values: dict[str, object], row: int) -> list[str]:
@@ -120,9 +126,7 @@ def offences(values: dict[str, object], row: int) -> list[str]:
         for item in error.errors(include_url=False, include_context=False):
             where = str(item["loc"][0]) if item["loc"] else "Height and Weight"
             if where in known:
-                shown = repr(item["input"])
-                shown = shown if len(shown) <= SHOWN_CHARACTERS else shown[:SHOWN_CHARACTERS] + "..."
-                lines.append(f"row {row}, {where}: got {shown}, expected {known[where].expected}")
+                lines.append(f"row {row}, {where}: got {shown(item['input'])}, expected {known[where].expected}")
             else:
                 lines.append(f"row {row}, {where}: {item['msg']}")
         return lines
@@ -132,19 +136,23 @@ def offences(values: dict[str, object], row: int) -> list[str]:
 def typed(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """The table with numbers as float64 and the columns in the contract's order, the level last if there is one.
 
+    Args:
+        table: Cells as text; its index are the row numbers to tell.
+        name: What to call the table.
+
     Raises:
         DataError: Any row breaks the contract.
     """
     parsed = {column: [number(cell) for cell in table[column]] for column in NUMBERS}
     parsed |= {column: table[column].tolist() for column in CATEGORIES}
     bad: list[str] = []
-    for row, values in enumerate(zip(*(parsed[column] for column in COLUMNS), strict=True), 2):
+    for row, values in zip(table.index, zip(*(parsed[column] for column in COLUMNS), strict=True), strict=True):
         bad += offences(dict(zip(COLUMNS, values, strict=True)), row)
     if TARGET in table:
         expected = "one of " + ", ".join(repr(str(level)) for level in LEVELS)
         bad += [
-            f"row {row}, {TARGET}: got {cell[:SHOWN_CHARACTERS]!r}, expected {expected}"
-            for row, cell in enumerate(table[TARGET], 2)
+            f"row {row}, {TARGET}: got {shown(cell)}, expected {expected}"
+            for row, cell in table[TARGET].items()
             if cell not in LEVELS
         ]
     if bad:
@@ -161,14 +169,7 @@ def load(path: Path) -> pd.DataFrame:
     Raises:
         DataError: The file cannot be read or does not satisfy the contract.
     """
-    return typed(read_text_table(_read(path), str(path)), str(path))
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    return typed(read_text_table(read_data(path), str(path)), str(path))
 
 
 def origins(rows: int, source: Source, collected_rows: int | None) -> NDArray[np.object_]:
@@ -241,7 +242,7 @@ def clean(raw: bytes, name: str, params: Params) -> tuple[pd.DataFrame, DataRepo
         folds={str(fold): int((unique[FOLD] == fold).sum()) for fold in range(params.split.folds)},
         columns=_summary(unique),
     )
-    return unique[list(PROCESSED)], report
+    return unique[list(PROCESSED)].astype(dict.fromkeys((KEY, TARGET, ORIGIN), "object")), report
 
 
 def _refuse_small(frame: pd.DataFrame, name: str, folds: int) -> None:
@@ -266,7 +267,7 @@ def _summary(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 def run(raw: Path, out: Layout, params: Params) -> DataReport:
     """Clean the file `raw` into `out.records` and `out.data_report`."""
-    frame, report = clean(_read(raw), str(raw), params)
+    frame, report = clean(read_data(raw), str(raw), params)
     write_csv(out.records, frame)
     write_json(out.data_report, asdict(report))
     return report

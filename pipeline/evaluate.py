@@ -22,7 +22,7 @@ from pipeline.errors import ModelFileError
 from pipeline.files import Layout, read_bytes, write_csv, write_json
 from pipeline.guards import plausible_people
 from pipeline.params import EvaluateParams, Params
-from pipeline.records import COLUMNS, FOLD, GROUP_FOLD, KEY, NO_GROUP, ORIGIN, bmi, feed, load_processed, rule_levels
+from pipeline.records import COLUMNS, FOLD, GROUP_FOLD, KEY, NO_GROUP, ORIGIN, feed, load_processed, rule_levels
 
 DECIMALS = 6
 BINS = 10
@@ -30,9 +30,6 @@ BINS = 10
 
 AGE_BANDS: tuple[tuple[str, float], ...] = (("under 18", 18), ("18 to 20", 21), ("21 to 25", 26), ("26 to 34", 35))
 """Name and upper limit in years, not included; everybody else is `35 or over`."""
-
-MEN_TYPE_III_FROM = 40.05
-"""kg/m2; from here on the rule says Obesity_Type_III after rounding."""
 
 PERMUTATIONS = 3
 
@@ -154,7 +151,9 @@ def scores(answers: Answers, params: EvaluateParams) -> Scores:
     for name, value in point.items():
         low, high = np.percentile(spread[name], [tail, 100 - tail])
         found |= {name: float(value[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
-    return found | share(answers.right, params) | probability_scores(answers)
+    close = np.abs(answers.truth - answers.predicted) <= 1
+    shares = share(answers.right, params) | share(close, params, "within_one_level")
+    return found | shares | probability_scores(answers)
 
 
 def _rule_answers(answers: Answers) -> Counts:
@@ -217,9 +216,9 @@ def plausible(ask: Callable[[pd.DataFrame], Answers], frame: pd.DataFrame, param
     people[TARGET] = rule_levels(people)
     answers = ask(people)
     found = share(answers.right, params, "agreement")
-    heavy_men = (people["Gender"] == "Male").to_numpy() & (bmi(people) >= MEN_TYPE_III_FROM)
+    heavy_men = (people["Gender"] == "Male").to_numpy() & (people[TARGET] == Level.OBESITY_TYPE_III).to_numpy()
     if heavy_men.any():
-        found["men_type_iii"] = float((answers.predicted[heavy_men] == LEVELS.index(Level.OBESITY_TYPE_III)).mean())
+        found["men_type_iii"] = float(answers.right[heavy_men].mean())
     return found
 
 
@@ -333,9 +332,12 @@ def load_graphs(graphs: dict[int, bytes]) -> dict[int, Model]:
 
 def run(out: Layout, params: Params) -> Evaluation:
     """Measure the graphs in `out`; write `out.metrics`, `out.plots` and `out.answers`."""
-    read_bytes(out.records, "pipeline clean")
-    frame = load_processed(out.records)
+    frame = load_processed(out.records, params.split.folds)
     folds = {fold: read_bytes(out.folds / f"{fold}.onnx", "pipeline train") for fold in range(params.split.folds)}
+    if read_bytes(out.model, "pipeline train") != folds[params.split.holdout]:
+        raise ModelFileError(
+            f"{out.model} is not the graph that never saw fold {params.split.holdout}: run `pipeline train` again"
+        )
     grouped = {int(path.stem): path.read_bytes() for path in sorted(out.grouped.glob("*.onnx"))}
     evaluation = evaluate(frame, load_graphs(folds), load_graphs(grouped), params)
     for name, table in evaluation.plots.items():

@@ -150,6 +150,18 @@ def read_bytes(path: Path, made_by: str) -> bytes:
         raise ModelFileError(f"{path} cannot be read: {error.strerror}") from None
 
 
+def read_data(path: Path) -> bytes:
+    """The bytes of a file that a person gives.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
 def read_json(path: Path, made_by: str) -> Any:  # noqa: ANN401  JSON at the edge
     """The JSON value in a file that another command makes.
 

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import check_is_fitted
@@ -47,10 +47,11 @@ class VotingForest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803  scikit-learn's names
         """Fit the forest on features (n, 17) and level names (n,); levels without a row simply get no votes."""
         position = {str(level): index for index, level in enumerate(LEVELS)}
-        self.forest_: RandomForestClassifier = self.forest.fit(X, [position[str(level)] for level in np.asarray(y)])
+        known = [position[str(level)] for level in np.asarray(y)]
+        self.forest_: RandomForestClassifier = clone(self.forest).fit(X, known)
         for tree in self.forest_.estimators_:  # trees are fitted on positions among the levels seen
             tree.classes_ = self.forest_.classes_
-        self.classes_ = np.array(LEVELS, dtype=object)
+        self.classes_ = np.array([str(level) for level in LEVELS], dtype=object)
         return self
 
     def votes(self, X: ArrayLike) -> NDArray[np.int64]:  # noqa: N803
@@ -80,5 +81,5 @@ class VotingForest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def feature_importances_(self) -> NDArray[np.float64]:
-        """Mean decrease in impurity of each feature, shape (17,); sums to 1."""
+        """Mean decrease in impurity of each feature, shape (17,); sums to 1 if there is any split."""
         return np.asarray(self.forest_.feature_importances_)

@@ -7,6 +7,7 @@ moves a person across the line between training and test.
 """
 
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lambda_api.contract import BMI_RANGE, TARGET, bmi_level, columns
+from pipeline.errors import ModelFileError
+from pipeline.files import read_bytes
 
 COLUMNS: tuple[str, ...] = tuple(column.name for column in columns())
 NUMBERS: tuple[str, ...] = tuple(column.name for column in columns() if column.is_number)
@@ -39,14 +42,34 @@ def fold_of(record_key: str, folds: int) -> int:
     return int(record_key, 16) % folds
 
 
-def load_processed(path: Path) -> pd.DataFrame:
-    """records.csv as `clean` wrote it, numbers read back to the very same doubles."""
-    return pd.read_csv(
-        path,
-        dtype={KEY: object, TARGET: object, ORIGIN: object, **dict.fromkeys(CATEGORIES, object)}
-        | dict.fromkeys(NUMBERS, "float64"),
-        keep_default_na=False,
-    )
+def load_processed(path: Path, folds: int | None = None) -> pd.DataFrame:
+    """records.csv as `clean` wrote it, numbers read back to the very same doubles.
+
+    Args:
+        path: The file.
+        folds: How many folds its records must be dealt to; None takes any.
+
+    Raises:
+        ModelFileError: The file is missing, damaged, or dealt to another number of folds.
+    """
+    content = read_bytes(path, "pipeline clean")
+    try:
+        frame = pd.read_csv(
+            io.BytesIO(content),
+            dtype={KEY: object, TARGET: object, ORIGIN: object, **dict.fromkeys(CATEGORIES, object)}
+            | dict.fromkeys(NUMBERS, "float64"),
+            keep_default_na=False,
+        )
+    except ValueError:  # pandas' own errors are all of this kind
+        frame = pd.DataFrame()
+    if tuple(frame.columns) != PROCESSED:
+        raise ModelFileError(f"{path} is not what `pipeline clean` writes: run it again")
+    if folds is not None and set(frame[FOLD]) != set(range(folds)):
+        raise ModelFileError(
+            f"{path} has folds {sorted(set(frame[FOLD]))}, expected 0 to {folds - 1} as in params.yaml: "
+            "run `pipeline clean` again"
+        )
+    return frame
 
 
 def bmi(frame: pd.DataFrame) -> NDArray[np.float64]:

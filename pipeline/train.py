@@ -17,7 +17,7 @@ from lambda_api.contract import BMI_RANGE, LEVELS, TARGET
 from lambda_api.model import Model
 from pipeline.export import Parity, compare, prove, refuse_differences, to_onnx
 from pipeline.features import encoder
-from pipeline.files import Layout, digest, read_bytes, read_json, write_bytes, write_json
+from pipeline.files import Layout, digest, read_json, write_bytes, write_json
 from pipeline.forest import VotingForest, probabilities
 from pipeline.params import Params
 from pipeline.progress import Tell, silent
@@ -147,8 +147,7 @@ def train(frame: pd.DataFrame, data_sha256: str, params: Params, jobs: int = -1,
 
 def run(out: Layout, params: Params, jobs: int = -1, tell: Tell = silent) -> Trained:
     """Train on `out.records`; write `out.model`, `out.folds`, `out.grouped`, `out.golden` and `out.parity`."""
-    read_bytes(out.records, "pipeline clean")
-    frame = load_processed(out.records)
+    frame = load_processed(out.records, params.split.folds)
     data_sha256 = read_json(out.data_report, "pipeline clean")["sha256"]
     trained = train(frame, data_sha256, params, jobs, tell)
     for folder, graphs in ((out.folds, trained.folds), (out.grouped, trained.grouped)):
