@@ -157,6 +157,10 @@ def _about(app: FastAPI) -> None:
     """The routes that answer about the service itself."""
 
     @app.get("/", responses={200: {"model": Health}}, tags=["service"])
+    async def identity(request: Request) -> Response:
+        """The same as /health."""
+        return await health(request)
+
     @app.get("/health", responses={200: {"model": Health}}, tags=["service"])
     async def health(request: Request) -> Response:
         """The service has just answered the example record, and with which model."""
@@ -211,6 +215,8 @@ class _Application(FastAPI):
             _, schemas = models_json_schema(
                 [(Record, "validation"), (self.batch_type, "validation")], ref_template=f"{_SCHEMA}{{model}}"
             )
+            record = schemas["$defs"]["Record"]
+            record["description"] = record["description"].partition("\n")[0]  # the rest speaks to Python
             document["components"]["schemas"] |= schemas["$defs"]
             self.openapi_schema = document
         return self.openapi_schema
@@ -219,7 +225,13 @@ class _Application(FastAPI):
 def create_app(settings: Settings) -> FastAPI:
     """The application without a model: it can describe itself, and answers once `serve` has given it one."""
     reader = Reader(settings.max_body_bytes, settings.max_records)
-    app = _Application(title=TITLE, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = _Application(
+        title=TITLE,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
     app.batch_type = reader.batch_type
     _answers(app, reader)
     _about(app)

@@ -1,0 +1,116 @@
+"""The commands around the service: package a model, build the Lambda function, run it in Lambda's own runtime."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.errors import InputError
+
+app = typer.Typer()
+out = Console()
+
+Named = Annotated[Path, typer.Option("--params", help="The parameters.")]
+BUILT = Path(".aws-sam/build/ApiFunction")
+
+
+@app.command()
+def package(
+    version: Annotated[str, typer.Option(help="A version's number or alias.")] = "champion",
+    source: Annotated[Path | None, typer.Option("--from", help="A finished layout instead of the registry.")] = None,
+    folder: Annotated[Path, typer.Option("--out", help="Where to.")] = Path("build/model"),
+    or_sample: Annotated[
+        bool, typer.Option("--or-sample", help="Without a champion, train on the embedded sample and say so.")
+    ] = False,
+    params: Named = Path("params.yaml"),
+) -> None:
+    """Put the champion and its manifest where the service finds them.
+
+    Writes build/model/model.onnx and manifest.json.
+    """
+    from pipeline import package as maker  # noqa: PLC0415
+    from pipeline import params as parameters  # noqa: PLC0415
+    from pipeline.files import Layout  # noqa: PLC0415
+    from pipeline.registry import Registry  # noqa: PLC0415
+
+    loaded = parameters.load(params)
+    if source is not None:
+        manifest = maker.package_layout(Layout(source), folder)
+    elif or_sample and not maker.has_champion(Registry(), loaded.registry.model_name):
+        out.print("No champion is registered (`make run` makes one): taking a model trained on the invented SAMPLE")
+        manifest = maker.package_layout(maker.sample_layout(loaded), folder)
+    else:
+        manifest = maker.package_registered(Registry(), loaded.registry.model_name, version, folder)
+    out.print(
+        f"{folder}: model {manifest.model_version}, trained on {manifest.source} data, "
+        f"SHA-256 {manifest.model_sha256[:16]}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def bundle(
+    folder: Annotated[Path, typer.Argument(help="Emptied and filled.")],
+    model: Annotated[Path, typer.Option(help="A packaged model.")] = Path("build/model"),
+    arch: Annotated[str, typer.Option(help="x86_64 or arm64.")] = "x86_64",
+) -> None:
+    """Build the folder that Lambda unpacks.
+
+    `sam build` calls this; `make package` calls that.
+    """
+    from pipeline import bundle as builder  # noqa: PLC0415
+
+    if arch not in builder.PLATFORMS:
+        raise InputError(f"--arch: got {arch!r}, expected one of {', '.join(builder.PLATFORMS)}")
+    built = builder.build(folder, model, arch)
+    out.print(
+        f"{built.arch}: {built.unzipped / 1e6:.1f} MB unzipped, {built.zipped / 1e6:.1f} MB zipped, "
+        f"SHA-256 {built.sha256[:16]}",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def emulate(
+    folder: Annotated[Path, typer.Argument(help="A built function.")] = BUILT,
+    port: Annotated[int, typer.Option(help="Where to listen on 127.0.0.1.")] = 3000,
+) -> None:
+    """Serve a built function in Lambda's own runtime.
+
+    AWS's runtime emulator behind a small HTTP gateway; one request at a time.
+    """
+    from pipeline import emulate as emulator  # noqa: PLC0415
+    from pipeline import gateway  # noqa: PLC0415
+
+    with emulator.emulated(folder, emulator.template_environment()) as function:
+        try:
+            listening = gateway.server(function.invoke, port)
+        except OSError as error:
+            raise InputError(f"port {port}: {error.strerror}: choose another with PORT=...") from None
+        out.print(f"Lambda's runtime answers on http://127.0.0.1:{port} (/ui, /docs); Ctrl-C stops it", highlight=False)
+        try:
+            listening.serve_forever()
+        except KeyboardInterrupt:
+            out.print("stopped")
+        finally:
+            listening.server_close()
+
+
+@app.command()
+def openapi(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 2 if it is stale.")] = False,
+) -> None:
+    """Write docs/openapi.json from the code.
+
+    What the service promises its clients.
+    """
+    from pipeline import package as maker  # noqa: PLC0415
+
+    if not check:
+        maker.write_openapi()
+        out.print(f"wrote {maker.OPENAPI}")
+    elif maker.openapi() != maker.committed_openapi():
+        raise InputError(f"{maker.OPENAPI} is stale: make it again with `pipeline openapi`")
