@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import pytest
 from hypothesis import settings
 
 from lambda_api.contract import BMI_RANGE, TARGET
-from pipeline import clean, evaluate, train
+from pipeline import clean, evaluate, register, train
 from pipeline import params as parameters
-from pipeline.files import RAW_NAME, Layout, write_csv
+from pipeline.files import RAW_NAME, Layout, write_csv, write_json
 from pipeline.params import Params
 from pipeline.records import bmi, random_records, rounded, rule_levels
+from pipeline.registry import Registry
 
 ROOT = Path(__file__).parents[1]
 
@@ -103,3 +105,64 @@ def real_layout(tmp_path_factory: pytest.TempPathFactory, real_csv: Path, params
         evaluate.run(layout, params)
 
     return Layout(once(tmp_path_factory, "real-layout", make))
+
+
+@pytest.fixture(scope="session")
+def small_params_file(tmp_path_factory: pytest.TempPathFactory, small_params: Params) -> Path:
+    """The small parameters as a params.yaml; JSON is YAML."""
+    path = tmp_path_factory.mktemp("small-params") / "params.yaml"
+    write_json(path, small_params.model_dump())
+    return path
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry's SQLite file with MLflow's tables and nothing in them; making the tables takes seconds."""
+
+    def make(folder: Path) -> None:
+        with Registry(f"sqlite:///{folder}/mlflow.db").talking():
+            pass
+
+    return once(tmp_path_factory, "empty-store", make) / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def other_layout(tmp_path_factory: pytest.TempPathFactory, small_layout: Layout, small_params: Params) -> Layout:
+    """The small data set trained with another seed: `other_params`; to be read only."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(small_layout.root, folder, dirs_exist_ok=True)
+        params = reseeded(small_params)
+        train.run(Layout(folder), params, jobs=1)
+        evaluate.run(Layout(folder), params)
+
+    return Layout(once(tmp_path_factory, "other-layout", make))
+
+
+def reseeded(params: Params) -> Params:
+    return params.model_copy(update={"forest": params.forest.model_copy(update={"random_state": 7})})
+
+
+@pytest.fixture(scope="session")
+def other_params(small_params: Params) -> Params:
+    """What `other_layout` was made with."""
+    return reseeded(small_params)
+
+
+@pytest.fixture(scope="session")
+def two_versions(
+    tmp_path_factory: pytest.TempPathFactory,
+    empty_store: Path,
+    small_layout: Layout,
+    other_layout: Layout,
+    small_params: Params,
+) -> Path:
+    """A registry's SQLite file with two versions of the small data set's model; copy it before anything is moved."""
+
+    def make(folder: Path) -> None:
+        shutil.copy(empty_store, folder / "mlflow.db")
+        registry = Registry(f"sqlite:///{folder}/mlflow.db")
+        register.register(small_layout, small_params, 1, registry)
+        register.register(other_layout, reseeded(small_params), 1, registry)
+
+    return once(tmp_path_factory, "two-versions", make) / "mlflow.db"

@@ -1,0 +1,277 @@
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import RaceLostError, RegistryError
+from pipeline.files import Layout
+from pipeline.registry import Best, Difference, Move, Registry, champions
+
+NAME = "obesity_classifier"
+Open = Callable[[], Registry]
+
+
+@pytest.fixture
+def opened(tmp_path: Path, two_versions: Path) -> Open:
+    """Opens one and the same store with two versions, each time as another writer."""
+    shutil.copy(two_versions, tmp_path / "mlflow.db")
+    seconds = count()
+
+    def tick() -> datetime:
+        return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(seconds=next(seconds))
+
+    return lambda: Registry(f"sqlite:///{tmp_path}/mlflow.db", clock=tick, who=lambda: "Ada")
+
+
+@pytest.fixture
+def registry(opened: Open) -> Registry:
+    return opened()
+
+
+def stages(registry: Registry) -> dict[int, tuple[str, tuple[str, ...]]]:
+    return {version.number: (version.stage, version.aliases) for version in registry.versions(NAME)}
+
+
+def test_a_promotion_to_production_moves_the_champion_and_archives_the_one_before(registry: Registry) -> None:
+    registry.promote(NAME, 1, "Production", expected=None, why="the first")
+    registry.promote(NAME, "challenger", "Production", expected=1, why="better")
+    assert stages(registry) == {1: ("Archived", ("baseline",)), 2: ("Production", ("challenger", "champion"))}
+    assert registry.version(NAME, "champion").number == 2
+
+
+def test_history_tells_who_moved_what_when_and_why_even_if_a_version_moved_often(registry: Registry) -> None:
+    registry.promote(NAME, 1, "Production", expected=None, why="the first")
+    registry.promote(NAME, 2, "Production", expected=1, why="better")
+    registry.rollback(NAME, why="false alarms")
+    registry.promote(NAME, 2, "Production", expected=1, why="mended")
+    registry.promote(NAME, 1, "None", expected=2)
+    moves = registry.history(NAME)
+    when = [f"2026-11-23T00:00:0{second}.000000+00:00" for second in range(5)]
+    assert moves == (
+        Move(1, when[0], "Ada", "the first", "promotion", 1, None, 1),
+        Move(2, when[1], "Ada", "better", "promotion", 2, 1, 2),
+        Move(3, when[2], "Ada", "false alarms", "rollback", 1, 2, 1),
+        Move(4, when[3], "Ada", "mended", "promotion", 2, 1, 2),
+        Move(5, when[4], "Ada", "", "stage", 1, "Archived", "None"),
+    )
+    assert moves[1].as_json() == {
+        "sequence": 2,
+        "when": when[1],
+        "who": "Ada",
+        "why": "better",
+        "action": "promotion",
+        "version": 2,
+        "from": 1,
+        "to": 2,
+    }
+
+
+P, R = "promotion", "rollback"
+
+
+@pytest.mark.parametrize(
+    ("moves", "standing"),
+    [
+        ([], ()),
+        ([(P, None, 1)], (1,)),
+        ([(P, None, 1), (P, 1, 2), (P, 2, 3)], (1, 2, 3)),
+        ([(P, None, 1), (P, 1, 2), (P, 2, 3), (R, 3, 2)], (1, 2)),
+        ([(P, None, 1), (P, 1, 2), (P, 2, 3), (R, 3, 2), (R, 2, 1)], (1,)),
+        ([(P, None, 1), (P, 1, 2), (R, 2, 1), (P, 1, 3)], (1, 3)),
+        ([(P, 4, 5)], (4, 5)),
+        ([(P, None, 1), ("stage", "Staging", "Archived"), (P, 1, 2)], (1, 2)),
+    ],
+)
+def test_champions_stand_on_each_other_and_a_rollback_takes_the_last_away(
+    moves: list[tuple[str, int | None, int]], standing: tuple[int, ...]
+) -> None:
+    told = tuple(Move(n, "", "", "", action, 1, before, to) for n, (action, before, to) in enumerate(moves))  # type: ignore[arg-type]
+    assert champions(told) == standing
+
+
+def test_rollback_goes_back_one_champion_and_no_further_than_the_first(registry: Registry) -> None:
+    with pytest.raises(RegistryError, match="no champion yet"):
+        registry.rollback(NAME)
+    registry.promote(NAME, 1, "Production", expected=None)
+    registry.promote(NAME, 2, "Production", expected=1)
+    assert registry.rollback(NAME).moved_to == 1
+    assert stages(registry) == {1: ("Production", ("baseline", "champion")), 2: ("Archived", ("challenger",))}
+    with pytest.raises(RegistryError, match="version 1 is the first champion"):
+        registry.rollback(NAME)
+
+
+def test_rollback_does_not_guess_after_somebody_moved_the_champion_from_outside(registry: Registry) -> None:
+    registry.promote(NAME, 1, "Production", expected=None)
+    with registry.talking() as client:
+        client.set_registered_model_alias(NAME, "champion", "2")
+    with pytest.raises(RegistryError, match="version 2, but the history ends at version 1"):
+        registry.rollback(NAME)
+
+
+def test_promoting_the_champion_again_completes_a_promotion_that_was_killed_after_the_alias(registry: Registry) -> None:
+    registry.promote(NAME, 1, "Production", expected=None)
+    with registry.talking() as client:
+        client.set_registered_model_alias(NAME, "champion", "2")
+    move = registry.promote(NAME, 2, "Production", expected=2)
+    assert move
+    assert (move.moved_from, move.moved_to) == (1, 2)
+    assert {number: stage for number, (stage, _) in stages(registry).items()} == {1: "Archived", 2: "Production"}
+    assert registry.promote(NAME, 2, "Production", expected=2) is None
+    assert len(registry.history(NAME)) == 2
+
+
+def test_of_two_writers_the_second_loses_the_race_and_changes_nothing(opened: Open) -> None:
+    one, two = opened(), opened()
+    seen = two.champion(NAME)
+    one.promote(NAME, 1, "Production", expected=None, why="first")
+    with pytest.raises(RaceLostError, match="points to version 1, expected no version"):
+        two.promote(NAME, 2, "Production", expected=seen.number if seen else None)
+    with pytest.raises(RaceLostError, match="points to no version, expected version 2"):
+        two.set_alias(NAME, "candidate", 1, expected=2)
+    with pytest.raises(RaceLostError):
+        two.rollback(NAME, expected=2)
+    assert stages(one) == {
+        1: ("Production", ("baseline", "champion")),
+        2: (two.version(NAME, 2).stage, ("challenger",)),
+    }
+    assert [move.why for move in one.history(NAME)] == ["first"]
+
+
+def test_the_champion_is_not_given_a_lower_stage(registry: Registry) -> None:
+    registry.promote(NAME, 1, "Production", expected=None)
+    with pytest.raises(RegistryError, match="version 1 is the champion"):
+        registry.promote(NAME, 1, "Archived", expected=1)
+    assert registry.version(NAME, 1).stage == "Production"
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda r: r.versions("nobody"), "no model 'nobody' in .*: models: obesity_classifier"),
+        (lambda r: r.history("it's"), "no model"),
+        (
+            lambda r: r.version(NAME, 9),
+            "no version or alias 9: versions: 1, 2; aliases: baseline -> 1, challenger -> 2",
+        ),
+        (lambda r: r.version(NAME, "winner"), "no version or alias 'winner'"),
+        (lambda r: r.promote(NAME, 1, "Live", expected=None), "unknown stage 'Live': expected one of None, Staging"),
+        (lambda r: r.promote(NAME, 7, "Production", expected=None), "no version or alias 7"),
+        (lambda r: r.set_alias(NAME, "champion", 1, expected=None), "registry promote NAME VERSION Production"),
+        (lambda r: r.set_alias(NAME, "v3", 1, expected=None), "answers: "),
+        (lambda r: r.best(NAME, "holdout.acuracy"), "no metric|has the metric 'holdout.acuracy'"),
+        (lambda r: r.best(NAME, "accuracy"), "try holdout.accuracy"),
+        (lambda r: r.compare(NAME, 1, 5), "no version or alias 5"),
+        (lambda r: r.fetch(NAME, 5, Path("nowhere")), "no version or alias 5"),
+    ],
+)
+def test_what_the_registry_does_not_have_is_refused_with_what_it_has(
+    registry: Registry, ask: Callable[[Registry], object], message: str
+) -> None:
+    before = stages(registry)
+    with pytest.raises(RegistryError, match=message):
+        ask(registry)
+    assert (stages(registry), registry.history(NAME)) == (before, ())
+
+
+def test_looking_at_a_store_that_is_not_there_makes_none(tmp_path: Path) -> None:
+    registry = Registry(f"sqlite:///{tmp_path}/mlflow.db")
+    assert registry.models() == ()
+    with pytest.raises(RegistryError, match="models: none yet: `make run` registers the first one"):
+        registry.versions(NAME)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [
+        ("./mlruns", "cannot hold a model registry"),
+        ("file:///tmp/mlruns", "cannot hold a model registry"),
+        ("sqlite:///:memory:", "cannot hold a model registry"),
+        ("http://127.0.0.1:9", "Connection refused"),
+        ("http://ada:secret@127.0.0.1:9", "at http://127.0.0.1:9 answers"),
+        ("carrier-pigeon://loft", "cannot be opened"),
+    ],
+)
+def test_a_registry_that_cannot_be_reached_is_named_without_its_password(uri: str, message: str) -> None:
+    with pytest.raises(RegistryError, match=message) as caught:
+        Registry(uri).models()
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("not a database, " * 100)
+    with pytest.raises(RegistryError, match=r"cannot be opened and written \(file is not a database\)"):
+        Registry(f"sqlite:///{tmp_path}/mlflow.db").models()
+    assert (tmp_path / "mlflow.db").read_text() == "not a database, " * 100
+
+
+def test_compare_lists_the_parameters_and_metrics_that_differ(registry: Registry) -> None:
+    found = registry.compare(NAME, 1, 2)
+    one, two = (registry.metrics(registry.version(NAME, number)) for number in (1, 2))
+    assert found[0] == Difference("param", "forest.random_state", "42", "7")
+    assert found[1:] == tuple(
+        Difference("metric", name, one.get(name), two.get(name))
+        for name in sorted(one | two)
+        if one.get(name) != two.get(name)
+    )
+    assert len(found) > 1
+    assert registry.compare(NAME, 1, "baseline") == ()
+
+
+def test_best_knows_which_end_of_a_metric_is_good(registry: Registry) -> None:
+    one, two = (registry.metrics(registry.version(NAME, number)) for number in (1, 2))
+    for metric, pick, higher in (("out_of_fold.brier", min, False), ("out_of_fold.accuracy", max, True)):
+        value = pick(one[metric], two[metric])
+        number = 1 if one[metric] == value else 2
+        assert registry.best(NAME, metric) == Best(NAME, number, metric, value, higher)
+    worst = max(one["out_of_fold.brier"], two["out_of_fold.brier"])
+    assert registry.best(NAME, "out_of_fold.brier", higher_is_better=True).value == worst
+
+
+def test_of_equally_good_versions_the_oldest_is_best(registry: Registry) -> None:
+    assert registry.best(NAME, "confidence") == Best(NAME, 1, "confidence", 0.95, higher_is_better=True)
+
+
+def test_fetch_writes_a_version_as_a_layout_byte_for_byte(
+    registry: Registry, other_layout: Layout, tmp_path: Path
+) -> None:
+    fetched = Layout(tmp_path / "fetched")
+    assert registry.fetch(NAME, "challenger", fetched.root).number == 2
+    files = {path.relative_to(fetched.root) for path in fetched.root.rglob("*") if path.is_file()}
+    assert {str(path) for path in files} == {
+        "models/folds/0.onnx",
+        "models/folds/1.onnx",
+        "models/folds/2.onnx",
+        "models/golden.json",
+        "models/model.onnx",
+        "reports/data.json",
+        "reports/metrics.json",
+        "reports/parity.json",
+    }
+    assert all((fetched.root / path).read_bytes() == (other_layout.root / path).read_bytes() for path in files)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), r"models/folds/1\.onnx of .* is damaged"),
+        (lambda path: path.unlink(), r"models/folds/1\.onnx of .* cannot be had"),
+    ],
+)
+def test_fetch_refuses_a_damaged_version_and_writes_nothing(
+    registry: Registry, tmp_path: Path, spoil: Callable[[Path], object], message: str
+) -> None:
+    with registry.talking() as client:
+        run = client.get_run(registry.version(NAME, 1).run_id)
+        path = Path(run.info.artifact_uri.removeprefix("file://")) / "models/folds/1.onnx"
+    content = path.read_bytes()
+    try:
+        spoil(path)
+        with pytest.raises(RegistryError, match=message):
+            registry.fetch(NAME, 1, tmp_path / "fetched")
+    finally:
+        path.write_bytes(content)  # the artefacts are shared by the whole session
+    assert not (tmp_path / "fetched").exists()
