@@ -263,6 +263,7 @@ def slices(metrics: Metrics, mark: str) -> Figure:
     found = sections(metrics)
     counts = [len(lines) for lines in found.values()]
     lowest = min(min(line.low, line.rule) for lines in found.values() for line in lines)
+    left = max(0.0, float(np.floor(20 * (lowest - 0.01)) / 20))
     figure = _canvas(
         (8.4, 1.7 + 0.34 * sum(counts) + 0.3 * len(counts)),
         "Slices: who gets right answers",
@@ -282,7 +283,7 @@ def slices(metrics: Metrics, mark: str) -> Figure:
         axes.set_ylim(len(lines) - 0.4, -0.6)
         axes.set_title(title, loc="left", weight="bold")
         axes.spines["left"].set_visible(False)
-        _shares_on(axes, float(np.floor(20 * (lowest - 0.01)) / 20), 1.004)
+        _shares_on(axes, left, 1 + 0.02 * (1 - left))
         axes.grid(axis="x")
     handles, names = panels[0].get_legend_handles_labels()
     order = [handles[names.index(name)] for name in ("this model", "BMI rule")]
