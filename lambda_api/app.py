@@ -13,6 +13,7 @@ from typing import Any, Literal
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
+from fastapi.telemetry import TelemetryConfig
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 from pydantic_core import to_json
@@ -67,6 +68,14 @@ class Health(BaseModel):
 _MEANINGS = {413: "The body is too large", 415: "Another Content-Type", 422: "Not what the contract says"}
 _REFUSALS: dict[int | str, dict[str, Any]] = {
     status: {"model": Refusal, "description": meaning} for status, meaning in _MEANINGS.items()
+}
+# FastAPI's own telemetry would record refused bodies and the texts of errors, once somebody configures an exporter.
+_SILENT: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
 }
 _PRIVATE = {"Cache-Control": "no-store"}
 
@@ -231,6 +240,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
+        telemetry=_SILENT,
     )
     app.batch_type = reader.batch_type
     _answers(app, reader)
