@@ -12,7 +12,7 @@ from hypothesis import settings
 from lambda_api.contract import BMI_RANGE, TARGET
 from pipeline import clean, evaluate, register, train
 from pipeline import params as parameters
-from pipeline.files import RAW_NAME, Layout, write_csv, write_json
+from pipeline.files import RAW_NAME, Layout, file_digest, write_csv, write_json
 from pipeline.params import Params
 from pipeline.records import bmi, random_records, rounded, rule_levels
 from pipeline.registry import Registry
@@ -92,6 +92,26 @@ def small_layout(tmp_path_factory: pytest.TempPathFactory, small_csv: Path, smal
         evaluate.run(layout, small_params)
 
     return Layout(once(tmp_path_factory, "small-layout", make))
+
+
+@pytest.fixture(scope="session")
+def pinned_params(small_params: Params, small_csv: Path) -> Params:
+    """The small parameters for which the small data set is the pinned file, its first 200 rows being survey answers."""
+    data = small_params.data.model_copy(update={"sha256": file_digest(small_csv), "collected_rows": 200})
+    return small_params.model_copy(update={"data": data})
+
+
+@pytest.fixture(scope="session")
+def pinned_layout(tmp_path_factory: pytest.TempPathFactory, small_csv: Path, pinned_params: Params) -> Layout:
+    """As `small_layout`, with origins known."""
+
+    def make(folder: Path) -> None:
+        layout = Layout(folder)
+        clean.run(small_csv, layout, pinned_params)
+        train.run(layout, pinned_params, jobs=1)
+        evaluate.run(layout, pinned_params)
+
+    return Layout(once(tmp_path_factory, "pinned-layout", make))
 
 
 @pytest.fixture(scope="session")
