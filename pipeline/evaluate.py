@@ -338,7 +338,8 @@ def run(out: Layout, params: Params) -> Evaluation:
         raise ModelFileError(
             f"{out.model} is not the graph that never saw fold {params.split.holdout}: run `pipeline train` again"
         )
-    grouped = {int(path.stem): path.read_bytes() for path in sorted(out.grouped.glob("*.onnx"))}
+    groups = sorted(set(frame[GROUP_FOLD]) - {NO_GROUP})
+    grouped = {fold: read_bytes(out.grouped / f"{fold}.onnx", "pipeline train") for fold in groups}
     evaluation = evaluate(frame, load_graphs(folds), load_graphs(grouped), params)
     for name, table in evaluation.plots.items():
         write_csv(out.plots / f"{name}.csv", table)
