@@ -7,9 +7,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 DATA ?=
+TOOLS := .tools
+# Telemetry off; the variable that names the region is asked for even by what needs no AWS.
+SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$(or $(AWS_DEFAULT_REGION),eu-central-1) ARCH=$(ARCH) $(TOOLS)/sam/bin/sam
+# x86_64, or arm64 for Graviton.
+ARCH ?= x86_64
+# Lambda's Python: one on PATH or of a version manager that runs, else uv fetches it.
+LAMBDA_VERSION := 3.13
+LAMBDA_PYTHON = $(shell for p in python$(LAMBDA_VERSION) $(HOME)/.pyenv/versions/$(LAMBDA_VERSION).*/bin/python$(LAMBDA_VERSION); do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
+# Importing MLflow without its bytecode kept takes longer than training.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
@@ -51,12 +62,41 @@ reproduce: $(VENV)/.run ## run the flow twice, with other hash seeds and cores, 
 report: $(VENV)/.run ## draw the figures and write the model card from the reports
 	@pipeline report
 
+.PHONY: serve
+serve: $(VENV)/.run ## serve the champion on http://127.0.0.1:8000, reloading when lambda_api changes
+	@pipeline package --or-sample
+	@OBESITY_MODEL_DIR=build/model uvicorn --factory lambda_api.app:start --host 127.0.0.1 --port $(or $(PORT),8000) \
+		--reload --reload-dir lambda_api
+
+.PHONY: package
+package: $(VENV)/.run $(TOOLS)/.done ## build the Lambda function of the champion into .aws-sam/build; ARCH=arm64 for Graviton
+	@pipeline package
+	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
+
+.PHONY: lambda
+lambda: $(VENV)/.run $(TOOLS)/.done ## serve the built function in Lambda's own runtime on http://127.0.0.1:3000
+	@pipeline package --or-sample
+	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
+	@pipeline emulate --port $(or $(PORT),3000)
+
+.PHONY: tools
+tools: $(TOOLS)/.done ## install the SAM command line and Lambda's runtime client, apart from everything else
+
+.PHONY: openapi
+openapi: $(VENV)/.run ## write docs/openapi.json from the code
+	@pipeline openapi
+
+.PHONY: bench
+bench: $(VENV)/.dev $(TOOLS)/.done ## measure the service beside what people do instead; writes docs/benchmarks.md
+	@python -m benchmarks
+
 .PHONY: lock
 lock: $(VENV)/.uv ## resolve requirements/*.in anew into locked files with hashes
-	@for name in bootstrap requirements dev; do \
+	@for name in requirements/bootstrap requirements/requirements requirements/dev requirements/sam requirements/lambda \
+			lambda_api/requirements; do \
 		$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 			--fork-strategy fewest --no-annotate --custom-compile-command 'make lock' \
-			requirements/$$name.in -o requirements/$$name.txt; done
+			$$name.in -o $$name.txt; done
 
 .PHONY: clean
 clean: ## remove the environment and everything the tools cached; data, models and the registry stay
@@ -68,6 +108,14 @@ $(VENV)/.uv: requirements/bootstrap.txt
 	@echo "Setting up $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt
+	@touch $@
+
+$(TOOLS)/.done: $(VENV)/.uv requirements/sam.txt requirements/lambda.txt
+	@echo "Installing the SAM command line and Lambda's runtime client"
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(TOOLS)/sam
+	@$(UV) pip install --quiet --python $(TOOLS)/sam/bin/python --require-hashes -r requirements/sam.txt
+	@$(UV) venv --quiet --clear --python $(or $(LAMBDA_PYTHON),$(LAMBDA_VERSION)) $(TOOLS)/lambda
+	@$(UV) pip install --quiet --python $(TOOLS)/lambda/bin/python --require-hashes -r requirements/lambda.txt
 	@touch $@
 
 $(VENV)/.run: $(VENV)/.uv requirements/requirements.txt pyproject.toml

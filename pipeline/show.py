@@ -3,13 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.files import Layout, read_json
+from pipeline.predict import Predicted
 from pipeline.reproduce import Reproduction
+from pipeline.retrain import Retrained
 
 SHOWN_DIGITS = 12
 """Of a digest, in tables."""
@@ -17,6 +20,18 @@ SHOWN_DIGITS = 12
 
 def _share(scores: dict[str, Any], name: str = "accuracy") -> str:
     return f"{scores[name]:.4f} [dim]\\[{scores[f'{name}_low']:.3f}, {scores[f'{name}_high']:.3f}][/dim]"
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
+
+
+def one_line(layout: Layout) -> str:
+    """The figure that matters most, with its interval, beside the BMI rule's on the same rows."""
+    scores = read_json(layout.metrics, "pipeline evaluate")["out_of_fold"]
+    rule = scores["baselines"]["bmi_rule"]["accuracy"]
+    mark = "sample: " if is_sample(layout) else ""
+    return f"{mark}accuracy {_share(scores)} on {scores['rows']} rows out of fold; the BMI rule {rule:.4f}"
 
 
 def is_sample(layout: Layout) -> bool:
@@ -33,12 +48,10 @@ def metrics(layout: Layout, champion: dict[str, float] | None = None) -> Table:
     """
     found = read_json(layout.metrics, "pipeline evaluate")
     mark = "[bold yellow]sample[/bold yellow]: a" if is_sample(layout) else "A"
-    table = Table(title=f"{mark}ccuracy with its {found['confidence']:.0%} interval", title_justify="left")
-    headings = ["measured on", "rows", "this model", "BMI rule", "commonest level"] + ["champion"] * (
-        champion is not None
-    )
+    table = _table(f"{mark}ccuracy with its {found['confidence']:.0%} interval")
+    headings = ["measured on", "rows", "this model", "BMI rule", "commonest"] + ["champion"] * (champion is not None)
     for heading in headings:
-        table.add_column(heading, justify="right" if heading == "rows" else "left", no_wrap=True)
+        table.add_column(heading, justify="right" if heading == "rows" else "left", overflow="fold")
 
     def row(label: str, name: str, scores: dict[str, Any], others: list[str], figure: str = "accuracy") -> None:
         known = (champion or {}).get(f"{name}.{figure}")
@@ -50,13 +63,14 @@ def metrics(layout: Layout, champion: dict[str, float] | None = None) -> Table:
         ]
         table.add_row(label, str(scores["rows"]), *cells[: len(headings) - 2])
 
-    for label, name in (("holdout, never seen", "holdout"), ("all rows, out of fold", "out_of_fold")):
+    for label, name in (("holdout", "holdout"), ("out of fold", "out_of_fold")):
         baselines = found[name]["baselines"]
-        row(label, name, found[name], [_share(baselines["bmi_rule"]), _share(baselines["majority"])])
-    for origin, scores in found["slices"].get("origin", {}).items():
-        row(f"{origin}, out of fold", f"slices.origin.{origin}", scores, [f"{scores['bmi_rule_accuracy']:.4f}"])
+        row(label, name, found[name], [_share(baselines["bmi_rule"]), f"{baselines['majority']['accuracy']:.4f}"])
+    origins = found["slices"].get("origin", {})
+    for origin, scores in origins.items() if len(origins) > 1 else ():
+        row(f"  {origin}", f"slices.origin.{origin}", scores, [f"{scores['bmi_rule_accuracy']:.4f}"])
     if "leak_adjusted" in found:
-        row("synthetic kin left out", "leak_adjusted", found["leak_adjusted"], [])
+        row("kin left out", "leak_adjusted", found["leak_adjusted"], [])
     people = found["plausible_people"]["out_of_fold"]
     row("plausible people", "plausible_people.out_of_fold", people, ["the truth"], "agreement")
     return table
@@ -64,7 +78,7 @@ def metrics(layout: Layout, champion: dict[str, float] | None = None) -> Table:
 
 def reproduction(found: Reproduction, raw: Path) -> RenderableType:
     """Every file's digest in both runs, and the largest difference of any metric."""
-    table = Table(title=f"Two runs of {escape(str(raw))}, other hash seed and cores", title_justify="left")
+    table = _table(f"Two runs of {escape(str(raw))}, other hash seed and cores")
     for heading in ("file", "first run", "second run", ""):
         table.add_column(heading)
     for file in found.files:
@@ -72,3 +86,68 @@ def reproduction(found: Reproduction, raw: Path) -> RenderableType:
         table.add_row(escape(file.name), *digests, "equal" if file.equal else "[bold red]differs[/bold red]")
     summary = f"{len(found.files)} files, {len(found.metrics)} figures: difference {found.difference:.4f}"
     return Group(table, Text(summary, style="bold green" if found.equal else "bold red"))
+
+
+def retrained(done: Retrained, verdict: RenderableType) -> RenderableType:
+    """What one pass of the loop did: figures, verdict with its reasons, an example, where the files are, what next."""
+    sample = is_sample(done.layout)
+    number, figures = done.before or (None, None)
+    parts: list[RenderableType] = []
+    if sample:
+        parts.append(
+            Text("SAMPLE: all figures are of a model of invented people; never publish it.", style="bold yellow")
+        )
+    parts += [metrics(done.layout, figures), Text(), verdict, Text()]
+    registered = f"{done.registered.name} version {done.registered.version}"
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("data", escape(done.came_from))
+    facts.add_row("stages run", ", ".join(done.stages_run) or "none: everything is up to date")
+    if done.registered.created:
+        facts.add_row("registered", f"as {registered}, stage {done.registered.stage}")
+    else:
+        facts.add_row("registered", f"nothing new: this result is {registered} already")
+    facts.add_row("champion", _champion_line(done, number))
+    facts.add_row("figures", f"{done.layout.figures}/   model card: {done.layout.model_card}")
+    facts.add_row("next", _next(done, sample=sample))
+    parts.append(facts)
+    if not done.changed:
+        parts.append(Text("Nothing changed.", style="bold"))
+    return Group(*parts)
+
+
+def predicted(done: Predicted) -> RenderableType:
+    """How many rows were scored and rejected, and how many were answered with each level."""
+    table = _table(f"{done.scored} of {done.rows} rows scored")
+    table.add_column("level")
+    table.add_column("rows", justify="right")
+    table.add_column("share", justify="right")
+    for level, rows in done.levels.items():
+        table.add_row(level, str(rows), f"{rows / done.scored:.1%}" if done.scored else "")
+    lines = [f"answers: {done.target}"]
+    if done.mean_confidence is not None:
+        lines.append(f"mean confidence: {done.mean_confidence:.3f}")
+    if done.rejects:
+        lines.append(f"rejected: {done.rejected} rows, with reasons in {done.rejects}")
+    return Group(table, Text("\n".join(lines)))
+
+
+def _champion_line(done: Retrained, before: int | None) -> str:
+    champion = done.champion
+    if champion is None:
+        return "none yet: no model has passed the gate"
+    was = f" (was version {before})" if before not in {None, champion.version} else ""
+    probability = champion.probabilities[champion.prediction]
+    record = champion.record
+    who = f"{record['Gender']}, {record['Age']:g} years, {record['Height']:g} m, {record['Weight']:g} kg"
+    return (
+        f"version {champion.version}{was}, exported to {champion.folder.model}\n"
+        f"asked about nobody's record ({who}, ...): {champion.prediction}, probability {probability:.3f}"
+    )
+
+
+def _next(done: Retrained, *, sample: bool) -> str:
+    if sample:
+        return "`make run DATA=file.csv` with the real data, or `make test`"
+    if done.verdict.outcome == "refused":
+        return "change params.yaml or the pipeline, then `make run`; `pipeline registry history` tells what was"
+    return "commit dvc.lock and reports/; `pipeline predict IN OUT` scores a file; `pipeline registry --help`"

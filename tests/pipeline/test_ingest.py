@@ -110,7 +110,7 @@ def test_a_named_file_with_another_digest_is_refused_even_if_the_right_one_lies_
     TARGET.parent.mkdir(parents=True)
     TARGET.write_bytes(CONTENT)
     Path("mine.csv").write_bytes(b"other")
-    with pytest.raises(DataError, match=f"mine.csv is not the pinned data: SHA-256 {digest(b'other')}"):
+    with pytest.raises(DataError, match=rf"mine\.csv is not the pinned data: SHA-256 {digest(b'other')}"):
         ingest(TARGET, SHA256, NOWHERE, Path("mine.csv"))
     assert TARGET.read_bytes() == CONTENT
 
@@ -154,7 +154,7 @@ def test_a_publisher_without_the_file_is_named(
 
 
 def test_what_the_publisher_sends_must_have_the_pinned_digest(publisher: type[Publisher]) -> None:
-    with pytest.raises(DataError, match=f"SHA-256 {digest(b'news')}, expected {SHA256}"):
+    with pytest.raises(DataError, match=rf"SHA-256 {digest(b'news')}, expected {SHA256}"):
         ingest(TARGET, SHA256, publisher((200, b"news")).url)
     assert not TARGET.exists()
 

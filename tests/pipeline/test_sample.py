@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from lambda_api.contract import LEVELS, TARGET, Record
@@ -45,7 +44,7 @@ def test_the_profile_holds_aggregated_figures_only() -> None:
 
 def test_no_person_of_the_real_file_is_in_the_sample(real_csv: Path) -> None:
     real, made = clean.load(real_csv), clean.load(RECORDS)
-    assert pd.merge(real[list(COLUMNS)], made[list(COLUMNS)]).empty
+    assert real[list(COLUMNS)].merge(made[list(COLUMNS)]).empty
 
 
 def test_the_committed_profile_is_that_of_the_real_data(real_layout: Layout, tmp_path: Path) -> None:

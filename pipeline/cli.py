@@ -1,0 +1,330 @@
+"""The `pipeline` command: parse, call, print, exit code. No logic, and nothing heavy is imported before it is needed.
+
+Exit codes: 0 ok, 1 a bug, 2 bad input, 3 refused (gate, parity, reproduction). What is expected shows no traceback.
+"""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline import cli_registry, cli_service
+from pipeline.errors import GateRefusal, InputError, PipelineError, ReproductionError, SourceError
+from pipeline.files import Layout
+from pipeline.progress import Tell
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+STREAMS = ((False, sys.stdout), (True, sys.stderr))
+
+app = typer.Typer(
+    name="pipeline",
+    help="Retrain, judge, register and exactly export the model. `make run` does it all; these are its parts.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(cli_registry.app, name="registry")
+app.add_typer(cli_service.app)
+# Tables keep their shape in a log: only a terminal says how wide it is.
+out, err = (Console(stderr=on_stderr, width=None if stream.isatty() else 110) for on_stderr, stream in STREAMS)
+
+ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters.")]
+Jobs = Annotated[int, typer.Option("--jobs", help="Processor cores to use; -1 is all. Changes nothing but the time.")]
+DEFAULT_PARAMS = Path("params.yaml")
+
+
+@contextmanager
+def progress() -> Iterator[Tell]:
+    """A `Tell` that draws a bar on a terminal and prints a line for each new step elsewhere; both on stderr."""
+    if not err.is_terminal:
+        start, last = time.monotonic(), ""
+
+        def line(what: str, done: int, total: int) -> None:
+            del done, total
+            nonlocal last
+            if what != last:
+                err.print(f"[{time.monotonic() - start:5.1f} s] {what}", markup=False, highlight=False)
+                last = what
+
+        yield line
+        return
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description:<40}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("start", total=1)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=max(total, 1))
+
+
+def load_params(path: Path) -> "Params":
+    """The parameters, loaded only when a command needs them: --help waits for nothing."""
+    from pipeline import params  # noqa: PLC0415
+
+    return params.load(path)
+
+
+@app.command()
+def retrain(
+    data: Annotated[
+        str | None, typer.Option(help="A CSV file, or `sample`. Default: the pinned file, wherever it can be had.")
+    ] = None,
+) -> None:
+    """Do the whole loop, as `make run` does.
+
+    Get the data, dvc repro, register, gate, export the champion, score one example.
+
+    Without data and network it says so and uses the embedded sample, in runs/sample with a registry of its own.
+    """
+    from pipeline import retrain as loop  # noqa: PLC0415
+    from pipeline import show  # noqa: PLC0415
+
+    with progress() as tell:
+        done = loop.retrain(load_params(DEFAULT_PARAMS), data, tell)
+    out.print(show.retrained(done, cli_registry.verdict_table(done.verdict)))
+
+
+@app.command()
+def ingest(
+    source: Annotated[Path | None, typer.Option("--from", help="Take this file, and no other source.")] = None,
+    no_sample: Annotated[
+        bool, typer.Option("--no-sample", help="Fail where no data can be had; what publishing workflows say.")
+    ] = False,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Make the file of --from the pinned data, recorded in params.yaml.")
+    ] = False,
+    collected_rows: Annotated[
+        int | None, typer.Option(help="With --accept: how many first rows were collected, the rest being synthetic.")
+    ] = None,
+) -> None:
+    """Get the pinned data file and check it.
+
+    Looks where it already lies, in DVC's cache or remote, then at the publisher's address.
+    """
+    from pipeline import ingest as door  # noqa: PLC0415
+
+    params = load_params(DEFAULT_PARAMS)
+    if accept:
+        if source is None:
+            raise InputError("--accept needs --from FILE, the new data")
+        found = door.accept(source, collected_rows, DEFAULT_PARAMS, Layout().raw)
+        out.print(f"accepted {source} as the data: SHA-256 {found.sha256} is now in {DEFAULT_PARAMS}; run `make run`")
+        return
+    try:
+        with progress() as tell:
+            found = door.ingest(Layout().raw, params.data.sha256, params.data.url, source, tell)
+    except SourceError as error:
+        if no_sample:
+            raise
+        err.print(str(error), markup=False)
+        out.print("`make run` will use the embedded sample, which never publishes anything")
+        return
+    out.print(f"{found.path}: SHA-256 {found.sha256}, from {found.came_from}")
+
+
+@app.command()
+def clean(params: ParamsFile = DEFAULT_PARAMS) -> None:
+    """Validate the data file with the contract.
+
+    Writes data/processed/records.csv and reports/data.json.
+    """
+    from pipeline import clean as stage  # noqa: PLC0415
+
+    report = stage.run(Layout().raw, Layout(), load_params(params))
+    out.print(f"{report.rows_read} rows, {report.duplicates_dropped} duplicates dropped, {report.records} records")
+
+
+@app.command()
+def train(params: ParamsFile = DEFAULT_PARAMS, jobs: Jobs = -1) -> None:
+    """Fit, export to ONNX, and prove it exact.
+
+    Writes models/ and reports/parity.json.
+    """
+    from pipeline import train as stage  # noqa: PLC0415
+
+    with progress() as tell:
+        trained = stage.run(Layout(), load_params(params), jobs, tell)
+    rows = sum(comparison.records for comparison in trained.parity.comparisons.values())
+    out.print(f"model.onnx: {trained.parity.model_bytes} bytes, 0 of {rows} answers differ from the Pipeline's")
+
+
+@app.command()
+def evaluate(params: ParamsFile = DEFAULT_PARAMS) -> None:
+    """Measure the graphs on rows they never saw.
+
+    Writes reports/metrics.json, reports/answers.csv and reports/plots/.
+    """
+    from pipeline import evaluate as stage  # noqa: PLC0415
+    from pipeline import show  # noqa: PLC0415
+
+    stage.run(Layout(), load_params(params))
+    out.print(show.one_line(Layout()))
+
+
+@app.command()
+def run(
+    raw: Annotated[Path, typer.Option(help="A CSV file with the sixteen columns and the level.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write models and reports below.")],
+    params: ParamsFile = DEFAULT_PARAMS,
+    jobs: Jobs = -1,
+) -> None:
+    """Run the pure flow on any CSV, without DVC.
+
+    Clean, train and evaluate in one process; for the pinned file the bytes equal DVC's.
+    """
+    from pipeline import run as flow  # noqa: PLC0415
+    from pipeline import show  # noqa: PLC0415
+
+    with progress() as tell:
+        flow.run(raw, Layout(folder), load_params(params), jobs, tell)
+    out.print(show.metrics(Layout(folder)))
+
+
+@app.command()
+def reproduce(
+    raw: Annotated[Path | None, typer.Option(help="A CSV file. Default: the pinned file, else the sample.")] = None,
+    params: ParamsFile = DEFAULT_PARAMS,
+) -> None:
+    """Run the flow twice and compare every byte.
+
+    Fresh processes with other hash seeds and cores; exit code 3 on any difference.
+    """
+    from pipeline import reproduce as twice  # noqa: PLC0415
+    from pipeline import sample, show  # noqa: PLC0415
+
+    chosen = raw or (Layout().raw if Layout().raw.is_file() else sample.RECORDS)
+    with progress() as tell:
+        reproduction = twice.reproduce(chosen, params, tell)
+    out.print(show.reproduction(reproduction, chosen))
+    if not reproduction.equal:
+        raise ReproductionError(f"two runs differ: difference {reproduction.difference:.4f}, see the table")
+
+
+@app.command()
+def register(params: ParamsFile = DEFAULT_PARAMS, jobs: Jobs = -1) -> None:
+    """Record the result in MLflow as a version.
+
+    The same result is never registered twice.
+    """
+    from pipeline import register as stage  # noqa: PLC0415
+
+    registered = stage.register(Layout(), load_params(params), jobs)
+    verb = "registered as" if registered.created else "is already"
+    out.print(f"this result {verb} {registered.name} version {registered.version}, stage {registered.stage}")
+
+
+@app.command()
+def gate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and change nothing.")] = False,
+    params: ParamsFile = DEFAULT_PARAMS,
+) -> None:
+    """Promote the challenger, or refuse.
+
+    Compares it with the champion on the same records, moves the alias champion or exits with 3.
+    """
+    from pipeline import gate as stage  # noqa: PLC0415
+
+    verdict = stage.run(Layout(), load_params(params), dry_run=dry_run)
+    out.print(cli_registry.verdict_table(verdict))
+    if verdict.outcome == "refused":
+        raise GateRefusal("the challenger is not promoted; the champion stays")
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Option("--in", help="Root of the layout that holds reports/.")] = Path(),
+) -> None:
+    """Draw figures, write the model card.
+
+    From the report files alone.
+    """
+    from pipeline import report as stage  # noqa: PLC0415
+
+    for path in stage.run(Layout(folder)):
+        out.print(str(path), markup=False, highlight=False)
+
+
+@app.command()
+def docs(
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 2 if a document is stale.")] = False,
+) -> None:
+    """Write the documents made from the code.
+
+    docs/data-dictionary.md from the contract, docs/model-card.md from the reports.
+    """
+    from pipeline import report as maker  # noqa: PLC0415
+    from pipeline.files import write_text  # noqa: PLC0415
+
+    stale = maker.stale(Layout())
+    if check and stale:
+        raise InputError(f"stale: {', '.join(map(str, stale))}: make them again with `pipeline docs`")
+    for path in stale:
+        write_text(path, maker.documents(Layout())[path])
+        out.print(f"wrote {path}")
+
+
+@app.command()
+def predict(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A .csv or .parquet file with the sixteen columns.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="A .csv or .parquet file to write.")],
+    model: Annotated[Path | None, typer.Option(help="A graph. Default: the champion that `make run` exported.")] = None,
+    rejects: Annotated[Path | None, typer.Option(help="Where bad rows go. Default: OUT's name .rejects.csv.")] = None,
+) -> None:
+    """Score a table, in bounded memory.
+
+    Bad rows go to a file with row, column and reason; good rows are scored.
+    """
+    from lambda_api.model import Model, ModelError  # noqa: PLC0415
+    from pipeline import predict as scorer  # noqa: PLC0415
+    from pipeline import show  # noqa: PLC0415
+    from pipeline.errors import ModelFileError  # noqa: PLC0415
+    from pipeline.retrain import CHAMPION_FOLDER  # noqa: PLC0415
+
+    try:
+        graph = Model.load(model or Layout(Path(CHAMPION_FOLDER)).model)
+    except ModelError as error:
+        raise ModelFileError(str(error)) from None
+    with progress() as tell:
+        done = scorer.predict(source, target, graph, rejects, tell=tell)
+    out.print(show.predicted(done))
+
+
+@app.command()
+def sample(
+    profile: Annotated[
+        bool, typer.Option("--profile", help="First make the profile anew from data/processed/records.csv.")
+    ] = False,
+    params: ParamsFile = DEFAULT_PARAMS,
+) -> None:
+    """Make the embedded sample from its profile.
+
+    Writes data/sample/records.csv, the same bytes each time.
+    """
+    from pipeline import sample as maker  # noqa: PLC0415
+    from pipeline.files import digest  # noqa: PLC0415
+
+    if profile:
+        from pipeline.records import load_processed  # noqa: PLC0415
+
+        maker.write_profile(load_processed(Layout().records))
+    found, pinned = digest(maker.run(load_params(params).sample).encode()), load_params(params).sample.sha256
+    out.print(f"{maker.RECORDS}: SHA-256 {found}")
+    if found != pinned:
+        raise InputError(f"sample.sha256 in {params} is {pinned}: set it to {found}")
+
+
+def main() -> None:
+    """Run the command and exit with its code."""
+    try:
+        app()
+    except PipelineError as error:
+        err.print(f"{type(error).__name__}: {error}", markup=False, highlight=False)
+        sys.exit(error.exit_code)
