@@ -1,0 +1,144 @@
+"""Who loads whom, seen from the outside: in fresh processes, and in every module's own text."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted([*(ROOT / "pipeline").glob("*.py"), *(ROOT / "lambda_api").glob("*.py")])
+HEAVY = {
+    "pandas",
+    "sklearn",
+    "scipy",
+    "mlflow",
+    "onnx",
+    "skl2onnx",
+    "matplotlib",
+    "boto3",
+    "dvc",
+    "onnxruntime",
+    "numpy",
+}
+PYDANTIC_NEEDS = {"annotated_types", "pydantic_core", "typing_extensions", "typing_inspection"}
+SPEAKERS = {"print", ".print", ".Exit", "SystemExit", "input", "exit", "quit", ".exit", "._exit", ".echo", ".secho"}
+WRITERS = {"open", ".open", ".write_text", ".write_bytes", ".to_parquet", ".to_pickle", ".savefig", ".dump"}
+
+
+def loaded(statement: str) -> set[str]:
+    """Top-level packages in memory after a statement in a fresh process."""
+    code = f"import sys\n{statement}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def imports(module: Path) -> set[str]:
+    """Every module that a file imports anywhere, also inside functions, by its full name."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def calls(module: Path) -> set[str]:
+    """Everything that a file calls: a function as `print`, a method as `.exit`."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            found.add(node.func.id)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            found.add(f".{node.func.attr}")
+    return found
+
+
+def doors(package: str) -> list[str]:
+    """The files that import a package."""
+    return [
+        f"{module.parent.name}/{module.name}"
+        for module in MODULES
+        if any(name.partition(".")[0] == package for name in imports(module))
+    ]
+
+
+def test_the_contract_loads_pydantic_and_the_standard_library_only() -> None:
+    found = {name for name in loaded("import lambda_api.contract") if not name.startswith("_")}
+    found -= loaded("") | set(sys.stdlib_module_names)
+    assert {"lambda_api", "pydantic"} <= found
+    assert found <= {"lambda_api", "pydantic", *PYDANTIC_NEEDS}
+
+
+def test_the_served_model_loads_onnxruntime_and_numpy_and_nothing_heavier() -> None:
+    found = loaded("import lambda_api.model")
+    assert {"onnxruntime", "numpy", "pydantic"} <= found
+    assert not found & (HEAVY - {"onnxruntime", "numpy"})
+
+
+def test_the_package_and_its_parameters_load_nothing_heavy() -> None:
+    assert not loaded("import pipeline, pipeline.errors, pipeline.files, pipeline.params, pipeline.progress") & HEAVY
+
+
+def test_help_loads_nothing_heavy() -> None:
+    statement = (
+        "import atexit, runpy\n"
+        "sys.argv = ['pipeline', '--help']\n"
+        "try: runpy.run_module('pipeline', run_name='__main__')\n"
+        "except SystemExit as leave: assert leave.code in (0, None), leave.code\n"
+    )
+    found = loaded(statement)
+    assert {"typer", "pipeline"} <= found
+    assert not found & HEAVY
+
+
+def test_no_service_module_knows_the_pipeline_or_anything_heavier_than_its_model() -> None:
+    for module in (ROOT / "lambda_api").glob("*.py"):
+        known = {name.partition(".")[0] for name in imports(module)}
+        assert not known & (HEAVY - {"onnxruntime", "numpy"} | {"pipeline"}), module.name
+
+
+@pytest.mark.parametrize(
+    ("package", "allowed"),
+    [
+        ("mlflow", {"pipeline/register.py", "pipeline/registry.py"}),
+        ("onnx", {"pipeline/export.py"}),
+        ("skl2onnx", {"pipeline/export.py"}),
+    ],
+)
+def test_a_heavy_package_has_its_own_door(package: str, allowed: set[str]) -> None:
+    found = set(doors(package))
+    assert found
+    assert found <= allowed
+
+
+def test_only_the_command_line_prints_or_exits() -> None:
+    speaking = {
+        module.name
+        for module in MODULES
+        if calls(module) & {"print", "exit", "_exit", "echo", "secho", "quit", "input"}
+    }
+    assert speaking
+    assert {name for name in speaking if not name.startswith("cli")} <= {"__main__.py"}
+
+
+def test_no_pure_module_reads_a_clock_or_makes_a_random_name() -> None:
+    pure = ("clean", "evaluate", "export", "features", "forest", "guards", "records", "run", "sample", "train")
+    for name in pure:
+        known = {module.partition(".")[0] for module in imports(ROOT / "pipeline" / f"{name}.py")}
+        assert not known & {"time", "datetime", "uuid", "secrets", "mlflow"}, name
+
+
+def test_pure_modules_write_files_through_one_door() -> None:
+    for name in ("clean", "evaluate", "export", "train", "sample", "report", "gate"):
+        module = ROOT / "pipeline" / f"{name}.py"
+        assert not calls(module) & WRITERS, name
+
+
+def test_stages_do_not_know_each_other() -> None:
+    stages = {f"pipeline.{name}" for name in ("clean", "train", "evaluate")}
+    for name in ("clean", "train", "evaluate"):
+        known = imports(ROOT / "pipeline" / f"{name}.py")
+        assert not known & (stages - {f"pipeline.{name}"}), name
