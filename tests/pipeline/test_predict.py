@@ -84,6 +84,14 @@ def test_input_columns_pass_through_as_they_are_and_answers_follow(tmp_path: Pat
     assert result.mean_confidence == probabilities.max()
 
 
+@pytest.mark.parametrize("note", ['5" tall', "a,b", "a\rb", "a\nb", " spaced ", "caf\u00e9"])
+def test_any_text_in_another_column_reads_back_as_it_was(tmp_path: Path, model: Model, note: str) -> None:
+    with (tmp_path / "in.csv").open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([[note, *COLUMNS], [note, *GOOD.values()]])
+    predict(tmp_path / "in.csv", tmp_path / "out.csv", model)
+    assert [row[0] for row in cells(tmp_path / "out.csv")] == [note, note]
+
+
 @pytest.mark.parametrize("suffix_in", ["csv", "parquet"])
 @pytest.mark.parametrize("suffix_out", ["csv", "parquet"])
 def test_any_two_formats_give_the_answers_of_the_graph_in_the_order_of_the_rows(
