@@ -51,8 +51,9 @@ class Predictor:
             DataError: A column is missing, or a row breaks the contract; rows are counted as in a CSV, from 2.
         """
         clean.check_header([str(name) for name in frame.columns], "the frame", extra_allowed=None)
-        rows = frame[list(COLUMNS)].astype(object).to_dict("records")
-        if bad := [line for number, row in enumerate(rows, 2) for line in clean.offences(row, number)]:
+        rows = frame[list(COLUMNS)].astype(object).itertuples(index=False, name=None)
+        records = (dict(zip(COLUMNS, row, strict=True)) for row in rows)
+        if bad := [line for number, record in enumerate(records, 2) for line in clean.offences(record, number)]:
             raise DataError(f"the frame: {len(bad)} value(s) break the contract:", bad)
         labels, probabilities = self.model.predict(feed(frame))
         answers = pd.DataFrame(probabilities, columns=[str(level) for level in LEVELS], index=frame.index)

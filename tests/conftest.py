@@ -10,12 +10,13 @@ import pytest
 from hypothesis import settings
 
 from lambda_api.contract import BMI_RANGE, TARGET
-from pipeline import clean, evaluate, register, train
+from pipeline import clean, evaluate, register, sample, train
 from pipeline import params as parameters
 from pipeline.files import RAW_NAME, Layout, file_digest, write_csv, write_json
 from pipeline.params import Params
 from pipeline.records import bmi, random_records, rounded, rule_levels
 from pipeline.registry import Registry
+from tests.project import make_project
 
 ROOT = Path(__file__).parents[1]
 
@@ -186,3 +187,20 @@ def two_versions(
         register.register(other_layout, reseeded(small_params), 1, registry)
 
     return once(tmp_path_factory, "two-versions", make) / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def trained_project(tmp_path_factory: pytest.TempPathFactory, small_params: Params) -> Path:
+    """A project of 600 invented records that went through the loop once; copy it before changing anything."""
+    invented = small_params.sample.model_copy(update={"rows": 600, "seed": 7})
+    csv = tmp_path_factory.mktemp("invented") / "mine.csv"
+    csv.write_text(sample.generate(sample.load_profile(ROOT / sample.PROFILE), invented), encoding="utf-8")
+    forest = small_params.forest.model_copy(update={"n_estimators": 20})
+
+    def make(folder: Path) -> None:
+        project = make_project(folder, small_params.model_copy(update={"forest": forest}), csv)
+        done = project.run("retrain", "--data", str(csv))
+        (folder / "said.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return once(tmp_path_factory, "trained-project", make)

@@ -116,7 +116,7 @@ def test_a_named_file_with_another_digest_is_refused_even_if_the_right_one_lies_
 
 
 def test_a_named_file_that_is_missing_is_an_error_and_no_other_source_is_tried() -> None:
-    with pytest.raises(DataError, match="mine.csv cannot be read: No such file"):
+    with pytest.raises(DataError, match=r"mine\.csv cannot be read: No such file"):
         ingest(TARGET, SHA256, NOWHERE, Path("mine.csv"))
 
 

@@ -5,74 +5,13 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
 
-from pipeline import sample
 from pipeline.files import Layout, digest, file_digest
-from pipeline.params import Params
-from pipeline.registry import Registry
 from pipeline.retrain import SAMPLE_ROOT, SAMPLE_STORE
-from tests.conftest import ROOT, once
-
-NOWHERE = "http://127.0.0.1:9/nothing-listens-here"
-
-
-@dataclass(frozen=True)
-class Project:
-    """A clone of the project with small data and small work."""
-
-    root: Path
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
-        environment |= {"PYTHONWARNINGS": "", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        command = [sys.executable, "-m", "pipeline", *arguments]
-        return subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
-
-    def set_params(self, **blocks: dict[str, object]) -> None:
-        path = self.root / "params.yaml"
-        params = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-        for block, values in blocks.items():
-            params[block] |= values
-        path.write_text(json.dumps(params, indent=1), encoding="utf-8")
-
-    def registry(self, uri: str = "sqlite:///mlflow.db") -> Registry:
-        return Registry(uri.replace("sqlite:///", f"sqlite:///{self.root}/"))
-
-
-def make_project(root: Path, params: Params, csv: Path) -> Project:
-    for name in ("lambda_api", "pipeline", "data/sample", "requirements"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "dvc.yaml", root)
-    project = Project(root)
-    (root / "params.yaml").write_text(json.dumps(params.model_dump()), encoding="utf-8")
-    project.set_params(
-        data={"url": NOWHERE, "sha256": digest(csv.read_bytes()), "collected_rows": None},
-        gate={"floors": dict.fromkeys(params.gate.floors.model_dump(), 0.0)},
-    )
-    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
-    subprocess.run([sys.executable, "-m", "dvc", "init", "-q"], cwd=root, check=True)
-    return project
-
-
-@pytest.fixture(scope="session")
-def trained_project(tmp_path_factory: pytest.TempPathFactory, small_params: Params) -> Path:
-    invented = small_params.sample.model_copy(update={"rows": 600, "seed": 7})
-    csv = tmp_path_factory.mktemp("invented") / "mine.csv"
-    csv.write_text(sample.generate(sample.load_profile(ROOT / sample.PROFILE), invented), encoding="utf-8")
-    forest = small_params.forest.model_copy(update={"n_estimators": 20})
-
-    def make(folder: Path) -> None:
-        project = make_project(folder, small_params.model_copy(update={"forest": forest}), csv)
-        done = project.run("retrain", "--data", str(csv))
-        (folder / "said.txt").write_text(done.stdout + done.stderr, encoding="utf-8")
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    return once(tmp_path_factory, "trained-project", make)
+from tests.project import NOWHERE, Project
 
 
 @pytest.fixture
