@@ -119,8 +119,8 @@ $(TOOLS)/.done: $(VENV)/.uv requirements/sam.txt requirements/lambda.txt
 	@touch $@
 
 $(VENV)/.run: $(VENV)/.uv requirements/requirements.txt pyproject.toml
-	@echo "Installing locked packages"
-	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements/requirements.txt
+	@echo "Installing some 180 locked packages: half a minute with a fast network"
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/requirements.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
