@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +18,8 @@ from lambda_api.contract import LEVELS
 from lambda_api.model import Model, ModelError
 from pipeline.files import Layout
 from pipeline.records import COLUMNS, feed, load_processed, random_records
+
+Change = Callable[[bytes], bytes]
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +99,7 @@ def test_a_folder_is_no_model(tmp_path: Path) -> None:
         pytest.param(lambda graph: graph[::-1], "InvalidProtobuf", id="turned round"),
     ],
 )
-def test_a_damaged_file_is_refused_in_one_line(graph: bytes, tmp_path: Path, damage, why: str) -> None:  # noqa: ANN001
+def test_a_damaged_file_is_refused_in_one_line(graph: bytes, tmp_path: Path, damage: Change, why: str) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(damage(graph))
     with pytest.raises(ModelError) as refusal:
@@ -149,7 +152,7 @@ def test_a_graph_for_something_else_is_refused_by_name(
         pytest.param(turned, id="the order of inputs"),
     ],
 )
-def test_a_graph_with_other_inputs_or_outputs_is_refused(graph: bytes, change) -> None:  # noqa: ANN001
+def test_a_graph_with_other_inputs_or_outputs_is_refused(graph: bytes, change: Change) -> None:
     with pytest.raises(ModelError) as refusal:
         Model(change(graph), "model.onnx")
     assert str(refusal.value) == "model.onnx has other inputs or outputs than the contract: train again"
