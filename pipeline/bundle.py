@@ -121,7 +121,7 @@ def build(folder: Path, model: Path, arch: Arch = "x86_64") -> Bundle:
     _compile(folder)
     _normalise(folder)
     bundle = Bundle(folder, arch, digest(folder), sum(path.stat().st_size for path in files(folder)), _zipped(folder))
-    _refuse_large(bundle)
+    refuse_large(bundle)
     return bundle
 
 
@@ -217,7 +217,12 @@ def _zipped(folder: Path) -> int:
         target.unlink(missing_ok=True)
 
 
-def _refuse_large(bundle: Bundle) -> None:
+def refuse_large(bundle: Bundle) -> None:
+    """Remove a folder that is over its budget.
+
+    Raises:
+        OverBudgetError: It was; the text names its largest parts.
+    """
     if bundle.unzipped <= LARGEST_UNZIPPED and bundle.zipped <= LARGEST_ZIPPED:
         return
     sizes = sorted(

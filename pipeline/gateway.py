@@ -20,6 +20,8 @@ Invoke = Callable[[Event], dict[str, Any]]
 LARGEST_PAYLOAD = 6 * 1024 * 1024
 """Bytes of one event or answer that Lambda accepts."""
 
+_READ_AND_THROWN_AWAY = 10 * LARGEST_PAYLOAD
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -120,6 +122,7 @@ class _Door(BaseHTTPRequestHandler):
         if "transfer-encoding" in self.headers or not length.isdecimal():
             self._refuse(411, "Length Required")
         elif int(length) > LARGEST_PAYLOAD:
+            self.rfile.read(min(int(length), _READ_AND_THROWN_AWAY))  # or the client never gets to read the answer
             self._refuse(413, "Request Too Long")
         else:
             made = event(self.command, self.path, self.headers.items(), self.rfile.read(int(length)))
@@ -130,7 +133,7 @@ class _Door(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer  # noqa: N815  the standard library's names
 
     def _refuse(self, status: int, message: str) -> None:
-        self.close_connection = True  # the body was not read
+        self.close_connection = True  # part of the body may not have been read
         self._send(_message(status, message))
 
     def _send(self, found: Reply) -> None:

@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,10 +16,11 @@ from mangum import Mangum
 from lambda_api.app import create_app, serve
 from lambda_api.service import Service
 from lambda_api.settings import Settings
+from pipeline.emulate import TOOLS
 from pipeline.files import Layout
 from pipeline.gateway import Reply, event, reply
 from pipeline.package import package_layout
-from tests.conftest import once
+from tests.conftest import ROOT, once
 
 
 @pytest.fixture(scope="session")
@@ -80,3 +84,32 @@ def connect(service: Service) -> Callable[[Settings], Client]:
 def client(connect: Callable[[Settings], Client]) -> Client:
     """A client of the small model's service."""
     return connect(Settings())
+
+
+def sam(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What the SAM command line says, run from the project's root."""
+    command = [str(ROOT / TOOLS / "sam/bin/sam"), *arguments]
+    quiet = {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-central-1"}
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | quiet | environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="session")
+def tools() -> Path:
+    """The SAM command line and Lambda's runtime client."""
+    if not (ROOT / TOOLS / ".done").exists():
+        pytest.skip("the SAM command line and Lambda's runtime client are not installed: run `make tools`")
+    return ROOT / TOOLS
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, model_dir: Path, tools: Path) -> Path:
+    """The function as `sam build` builds it, with the small model; to be read."""
+    assert tools.is_dir()
+
+    def make(folder: Path) -> None:
+        done = sam("build", "--build-dir", str(folder), MODEL=str(model_dir), PYTHON=sys.executable)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    return once(tmp_path_factory, "built", make) / "ApiFunction"
