@@ -42,6 +42,11 @@ Jobs = Annotated[int, typer.Option("--jobs", help="Processor cores to use; -1 is
 DEFAULT_PARAMS = Path("params.yaml")
 
 
+def say(line: str) -> None:
+    """Print one line as it is, however long."""
+    out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
 @contextmanager
 def progress() -> Iterator[Tell]:
     """A `Tell` that draws a bar on a terminal and prints a line for each new step elsewhere; both on stderr."""
@@ -52,7 +57,8 @@ def progress() -> Iterator[Tell]:
             del done, total
             nonlocal last
             if what != last:
-                err.print(f"[{time.monotonic() - start:5.1f} s] {what}", markup=False, highlight=False)
+                elapsed = f"[{time.monotonic() - start:5.1f} s]"
+                err.print(f"{elapsed} {what}", markup=False, highlight=False, soft_wrap=True)
                 last = what
 
         yield line
@@ -116,7 +122,7 @@ def ingest(
         if source is None:
             raise InputError("--accept needs --from FILE, the new data")
         found = door.accept(source, collected_rows, DEFAULT_PARAMS, Layout().raw)
-        out.print(f"accepted {source} as the data: SHA-256 {found.sha256} is now in {DEFAULT_PARAMS}; run `make run`")
+        say(f"accepted {source} as the data: SHA-256 {found.sha256} is now in {DEFAULT_PARAMS}; run `make run`")
         return
     try:
         with progress() as tell:
@@ -124,10 +130,10 @@ def ingest(
     except SourceError as error:
         if no_sample:
             raise
-        err.print(str(error), markup=False)
-        out.print("`make run` will use the embedded sample, which never publishes anything")
+        err.print(str(error), markup=False, soft_wrap=True)
+        say("`make run` will use the embedded sample, which never publishes anything")
         return
-    out.print(f"{found.path}: SHA-256 {found.sha256}, from {found.came_from}")
+    say(f"{found.path}: SHA-256 {found.sha256}, from {found.came_from}")
 
 
 @app.command()
@@ -139,7 +145,7 @@ def clean(params: ParamsFile = DEFAULT_PARAMS) -> None:
     from pipeline import clean as stage  # noqa: PLC0415
 
     report = stage.run(Layout().raw, Layout(), load_params(params))
-    out.print(f"{report.rows_read} rows, {report.duplicates_dropped} duplicates dropped, {report.records} records")
+    say(f"{report.rows_read} rows, {report.duplicates_dropped} duplicates dropped, {report.records} records")
 
 
 @app.command()
@@ -153,7 +159,7 @@ def train(params: ParamsFile = DEFAULT_PARAMS, jobs: Jobs = -1) -> None:
     with progress() as tell:
         trained = stage.run(Layout(), load_params(params), jobs, tell)
     rows = sum(comparison.records for comparison in trained.parity.comparisons.values())
-    out.print(f"model.onnx: {trained.parity.model_bytes} bytes, 0 of {rows} answers differ from the Pipeline's")
+    say(f"model.onnx: {trained.parity.model_bytes} bytes, 0 of {rows} answers differ from the Pipeline's")
 
 
 @app.command()
@@ -218,7 +224,7 @@ def register(params: ParamsFile = DEFAULT_PARAMS, jobs: Jobs = -1) -> None:
 
     registered = stage.register(Layout(), load_params(params), jobs)
     verb = "registered as" if registered.created else "is already"
-    out.print(f"this result {verb} {registered.name} version {registered.version}, stage {registered.stage}")
+    say(f"this result {verb} {registered.name} version {registered.version}, stage {registered.stage}")
 
 
 @app.command()
@@ -249,7 +255,7 @@ def report(
     from pipeline import report as stage  # noqa: PLC0415
 
     for path in stage.run(Layout(folder)):
-        out.print(str(path), markup=False, highlight=False)
+        say(str(path))
 
 
 @app.command()
@@ -268,7 +274,7 @@ def docs(
         raise InputError(f"stale: {', '.join(map(str, stale))}: make them again with `pipeline docs`")
     for path in stale:
         write_text(path, maker.documents(Layout())[path])
-        out.print(f"wrote {path}")
+        say(f"wrote {path}")
 
 
 @app.command()
@@ -316,7 +322,7 @@ def sample(
 
         maker.write_profile(load_processed(Layout().records))
     found, pinned = digest(maker.run(load_params(params).sample).encode()), load_params(params).sample.sha256
-    out.print(f"{maker.RECORDS}: SHA-256 {found}")
+    say(f"{maker.RECORDS}: SHA-256 {found}")
     if found != pinned:
         raise InputError(f"sample.sha256 in {params} is {pinned}: set it to {found}")
 
@@ -326,5 +332,5 @@ def main() -> None:
     try:
         app()
     except PipelineError as error:
-        err.print(f"{type(error).__name__}: {error}", markup=False, highlight=False)
+        err.print(f"{type(error).__name__}: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
