@@ -55,7 +55,7 @@ repro: $(VENV)/.run ## prove that code and data make the committed dvc.lock, byt
 	@git diff --exit-code dvc.lock
 
 .PHONY: reproduce
-reproduce: $(VENV)/.run ## run the flow twice, with other hash seeds and cores, and compare every file
+reproduce: $(VENV)/.run ## run the flow twice, under other conditions, and compare every file
 	@pipeline reproduce
 
 .PHONY: report
@@ -88,7 +88,7 @@ openapi: $(VENV)/.run ## write docs/openapi.json from the code
 
 .PHONY: bench
 bench: $(VENV)/.dev $(TOOLS)/.done ## measure the service beside what people do instead; writes docs/benchmarks.md
-	@python -m benchmarks
+	@python benchmarks/serving.py
 
 .PHONY: lock
 lock: $(VENV)/.uv ## resolve requirements/*.in anew into locked files with hashes

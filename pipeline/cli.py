@@ -201,7 +201,7 @@ def reproduce(
 ) -> None:
     """Run the flow twice and compare every byte.
 
-    Fresh processes with other hash seeds and cores; exit code 3 on any difference.
+    Fresh processes with other hash seeds, cores and processor instructions; exit code 3 on any difference.
     """
     from pipeline import reproduce as twice  # noqa: PLC0415
     from pipeline import sample, show  # noqa: PLC0415

@@ -34,6 +34,9 @@ from pipeline.records import CATEGORIES, COLUMNS, NUMBERS, feed, random_records,
 # onnxruntime 1.32 runs both; TreeEnsemble needs ai.onnx.ml 5, which skl2onnx 1.20 does not know.
 OPSET, ML_OPSET, CONVERTER_ML_OPSET, IR_VERSION = 21, 5, 3, 10
 
+FIGURE_DECIMALS = 12
+"""Of probabilities in files whose bytes must not depend on the processor."""
+
 UNKNOWN = "\N{SNOWMAN}"
 """A category that no contract has."""
 
@@ -205,8 +208,14 @@ class Parity:
     trees: int
 
     def as_json(self) -> dict[str, object]:
-        """Plain values for `reports/parity.json`."""
-        return asdict(self)
+        """Plain values for `reports/parity.json`, probabilities to `FIGURE_DECIMALS`.
+
+        The digits after those are the processor's: power is not rounded alike everywhere, and a report must be.
+        """
+        plain = asdict(self)
+        for comparison in plain["comparisons"].values():
+            comparison["max_probability_difference"] = round(comparison["max_probability_difference"], FIGURE_DECIMALS)
+        return plain
 
 
 def compare(pipeline: Pipeline, model: Model, frame: pd.DataFrame) -> Comparison:

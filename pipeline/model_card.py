@@ -308,7 +308,7 @@ def _exactness(reports: Reports) -> str:
             words,
             f"{compared['records']:,}",
             f"{compared['label_flips']:,}",
-            f"{compared['max_probability_difference']:.1e}",
+            f"{compared['max_probability_difference']:.12f}",
         )
         for name, words in BATTERIES.items()
         if (compared := reports.parity["comparisons"][name])

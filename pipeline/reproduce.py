@@ -1,7 +1,7 @@
-"""The same CSV twice, in fresh processes that differ in hash seed and cores -> every file and metric compared.
+"""The same CSV twice, in fresh processes under other conditions -> every file and metric compared.
 
-What depends on the order of a set, on a clock or on the number of cores shows here as a difference; the exit code
-says so, and the table says where.
+The runs differ in hash seed, cores and processor instructions. What depends on the order of a set, on a clock or on
+any of these shows here as a difference; the exit code says so, and the table says where.
 """
 
 import json
@@ -23,9 +23,18 @@ class Setting:
 
     hash_seed: str
     jobs: int
+    plain_processor: bool
+
+    def environment(self) -> dict[str, str]:
+        """Variables for a process that runs so; on a plain processor numpy uses none of the newer instructions."""
+        import numpy as np  # noqa: PLC0415  heavy
+
+        found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+        plain = {"NPY_DISABLE_CPU_FEATURES": " ".join(found)} if self.plain_processor else {}
+        return {"PYTHONHASHSEED": self.hash_seed} | plain
 
 
-SETTINGS = (Setting("0", 1), Setting("4242", 2))
+SETTINGS = (Setting("0", 1, plain_processor=False), Setting("4242", 2, plain_processor=True))
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,7 @@ def reproduce(raw: Path, params_file: Path, tell: Tell = silent) -> Reproduction
 def _run(raw: Path, out: Path, params_file: Path, setting: Setting) -> None:
     command = [sys.executable, "-m", "pipeline", "run", "--raw", str(raw), "--out", str(out)]
     command += ["--params", str(params_file), "--jobs", str(setting.jobs)]
-    environment = os.environ | {"PYTHONHASHSEED": setting.hash_seed}
+    environment = os.environ | setting.environment()
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603  our own
     if done.returncode:
         error = PipelineError(f"a run failed with exit code {done.returncode}:\n{done.stderr.strip()}")

@@ -78,7 +78,7 @@ def metrics(layout: Layout, champion: dict[str, float] | None = None) -> Table:
 
 def reproduction(found: Reproduction, raw: Path) -> RenderableType:
     """Every file's digest in both runs, and the largest difference of any metric."""
-    table = _table(f"Two runs of {escape(str(raw))}, other hash seed and cores")
+    table = _table(f"Two runs of {escape(str(raw))}, other hash seed, cores and instructions")
     for heading in ("file", "first run", "second run", ""):
         table.add_column(heading)
     for file in found.files:

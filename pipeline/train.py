@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from lambda_api.contract import BMI_RANGE, LEVELS, TARGET
 from lambda_api.model import Model
-from pipeline.export import Parity, compare, prove, refuse_differences, to_onnx
+from pipeline.export import FIGURE_DECIMALS, Parity, compare, prove, refuse_differences, to_onnx
 from pipeline.features import encoder
 from pipeline.files import Layout, digest, read_json, write_bytes, write_json
 from pipeline.forest import VotingForest, probabilities
@@ -101,7 +101,7 @@ def golden(graph: bytes, seed: int) -> dict[str, object]:
         {
             "record": frame[list(COLUMNS)].iloc[place].to_dict(),
             "prediction": str(labels[place]),
-            "probabilities": probs[place].tolist(),
+            "probabilities": probs[place].round(FIGURE_DECIMALS).tolist(),
         }
         for place in chosen
     ]
