@@ -28,6 +28,8 @@ _NUMBERS = frozenset(column.name for column in columns() if column.is_number)
 class Problem(BaseModel):
     """One thing that is wrong with a request."""
 
+    model_config = ConfigDict(defer_build=True)
+
     type: str = Field(description="Kind of problem, for programs", examples=["less_than_equal"])
     loc: list[str | int] = Field(description="Where, from the outside in", examples=[["body", "Height"]])
     msg: str = Field(description="What is expected, for people", examples=["Input should be less than or equal to 2.5"])
@@ -35,6 +37,8 @@ class Problem(BaseModel):
 
 class Refusal(BaseModel):
     """Why a request was not answered."""
+
+    model_config = ConfigDict(defer_build=True)
 
     detail: list[Problem] = Field(description=f"The first {SHOWN_PROBLEMS} problems")
     total: int = Field(description="All problems", examples=[1])
@@ -44,7 +48,7 @@ class Refusal(BaseModel):
 class Batch(BaseModel):
     """Records to be answered together."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     records: Annotated[list[Record], Field(min_length=1)]
 

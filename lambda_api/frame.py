@@ -3,9 +3,9 @@
 Outside of the framework, because the framework's own last resort prints an error's text, and that may hold health data.
 """
 
+import os
 import re
 import time
-from uuid import uuid4
 
 from pydantic_core import to_json
 from starlette.responses import Response
@@ -25,7 +25,7 @@ def request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _CLEAN.fullmatch(value):
             return str(value, "ascii")
-    return uuid4().hex
+    return os.urandom(16).hex()
 
 
 def refusal(error: RefusedError, request_id: str) -> Response:

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from lambda_api import manifest as manifests
 from lambda_api.contract import LEVELS, RISK, Column, Level, Record, bmi_level, columns, example, fingerprint
@@ -28,14 +28,20 @@ _LEVELS = tuple(str(level) for level in LEVELS)
 _RISK = {str(level): risk for level, risk in RISK.items()}
 
 
-class Warned(BaseModel):
+class _Shape(BaseModel):
+    """What an answer looks like, for the document and the tests; answers themselves are made as dictionaries."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Warned(_Shape):
     """A column whose value lies outside what the model was trained on; the answer may be worth less."""
 
     loc: list[str] = Field(examples=[["Age"]])
     msg: str = Field(examples=["outside the 14 to 61 that the model was trained on"])
 
 
-class Answer(BaseModel):
+class Answer(_Shape):
     """What the model says about one record, and what the BMI rule alone says."""
 
     prediction: Level
@@ -53,7 +59,7 @@ class Prediction(Answer):
     model_version: str = Field(examples=["3"])
 
 
-class Summary(BaseModel):
+class Summary(_Shape):
     """A batch at a glance."""
 
     records: int = Field(ge=1)
@@ -61,7 +67,7 @@ class Summary(BaseModel):
     mean_confidence: float = Field(ge=0, le=1)
 
 
-class BatchPrediction(BaseModel):
+class BatchPrediction(_Shape):
     """The answers to a batch, in its order."""
 
     predictions: list[Answer]
@@ -69,7 +75,7 @@ class BatchPrediction(BaseModel):
     model_version: str = Field(examples=["3"])
 
 
-class Feature(BaseModel):
+class Feature(_Shape):
     """One column that a record must have."""
 
     name: str
@@ -82,6 +88,8 @@ class Feature(BaseModel):
 
 class ModelInfo(Manifest):
     """The manifest of the model that answers, with its levels and columns."""
+
+    model_config = ConfigDict(defer_build=True)
 
     levels: list[Level]
     features: list[Feature]

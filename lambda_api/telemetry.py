@@ -30,6 +30,10 @@ BINNED: tuple[Column, ...] = (*columns(), BMI)
 _WIDTHS: Mapping[str, float] = {"Age": 5, "Height": 0.05, "Weight": 5, "BMI": 2}
 
 
+# Below this many values Python is done before numpy has begun.
+_FEW = 20
+
+
 @dataclass(frozen=True)
 class Binning:
     """How one column's values fall into bins: a category into its place, a number by whole steps above the lowest.
@@ -64,6 +68,9 @@ class Binning:
 
     def counts(self, values: NDArray[Any]) -> list[int]:
         """How many values fall into each bin."""
+        if len(values) < _FEW:
+            placed = Counter(map(self.place, values.ravel().tolist()))
+            return [placed[place] for place in range(self.count)]
         if self.places:
             found = Counter(values.ravel().tolist())
             return [found[category] for category in self.places]

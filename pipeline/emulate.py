@@ -105,7 +105,11 @@ def free_port() -> int:
 
 @contextmanager
 def emulated(
-    folder: Path, environment: Mapping[str, str] | None = None, tools: Path = TOOLS, prefix: tuple[str, ...] = ()
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    tools: Path = TOOLS,
+    prefix: tuple[str, ...] = (),
+    handler: str = HANDLER,
 ) -> Iterator[Emulated]:
     """A built folder as a running function; it is initialised by its first invocation.
 
@@ -114,6 +118,7 @@ def emulated(
         environment: The function's own variables, as template.yaml gives them; nothing else is inherited.
         tools: Where the tools are installed.
         prefix: A command to run the emulator under, such as `unshare`.
+        handler: The function's entry.
 
     Raises:
         ModelFileError: The folder or a tool is not there.
@@ -134,7 +139,7 @@ def emulated(
         "-s",
         "-m",
         "awslambdaric",
-        HANDLER,
+        handler,
     ]
     with tempfile.TemporaryDirectory() as temporary:
         log = Path(temporary, "log")
