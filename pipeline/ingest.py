@@ -6,6 +6,7 @@ data, which validates it first and records it in params.yaml.
 """
 
 import io
+import shlex
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,12 +48,12 @@ def ingest(target: Path, sha256: str, url: str, named: Path | None = None, tell:
         SourceError: No source could be reached; the text names each that was tried, and what to do.
     """
     if named is not None:
-        _refuse_other(named, file_digest(named), sha256)
+        _refuse_other(str(named), file_digest(named), sha256, _accept(named))
         if not target.is_file() or file_digest(target) != sha256:
             write_bytes(target, named.read_bytes())
         return Ingested(target, str(named), sha256)
     if target.is_file():
-        _refuse_other(target, file_digest(target), sha256)
+        _refuse_other(str(target), file_digest(target), sha256, f"{_accept(target)}; if not, remove it")
         return Ingested(target, "where it already lay", sha256)
     failures = []
     for name, fetch in (("DVC's cache or remote", _from_dvc), (url, _from_publisher)):
@@ -62,19 +63,21 @@ def ingest(target: Path, sha256: str, url: str, named: Path | None = None, tell:
         except SourceError as error:
             failures.append(f"  {name}: {error}")
             continue
-        _refuse_other(Path(name), digest(content), sha256)
+        _refuse_other(f"what {name} gives", digest(content), sha256, _accept(Path("FILE"), "download it and "))
         write_bytes(target, content)
         return Ingested(target, name, sha256)
     advice = "Give the file: `make run DATA=path/to/file.csv`, or run without it: `make run DATA=sample`."
     raise SourceError("\n".join([f"the data (SHA-256 {sha256}) was not found:", *failures, advice]))
 
 
-def _refuse_other(path: Path, found: str, expected: str) -> None:
+def _refuse_other(what: str, found: str, expected: str, advice: str) -> None:
     if found != expected:
-        raise DataError(
-            f"{path} is not the pinned data: SHA-256 {found}, expected {expected}. If it is meant to be the new data, "
-            f"accept it with `pipeline ingest --from {path} --accept`; if not, remove it"
-        )
+        raise DataError(f"{what} is not the pinned data: SHA-256 {found}, expected {expected}. {advice}")
+
+
+def _accept(path: Path, first: str = "") -> str:
+    command = f"pipeline ingest --from {shlex.quote(str(path))} --accept"
+    return f"If it is meant to be the new data, {first}accept it with `{command}`"
 
 
 def _from_dvc(target: Path, url: str, tell: Tell) -> bytes:
@@ -148,7 +151,9 @@ def accept(source: Path, collected_rows: int | None, params_file: Path, target: 
     raw, old = read_data(source), parameters.load(params_file)
     sha256 = digest(raw)
     if sha256 == old.sample.sha256:
-        raise DataError(f"{source} is the embedded sample: it is never accepted as real data")
+        raise DataError(
+            f"{source} is the embedded sample: it is never accepted as real data; `make run DATA=sample` runs on it"
+        )
     data = old.data.model_copy(update={"sha256": sha256, "collected_rows": collected_rows})
     clean(raw, str(source), old.model_copy(update={"data": data}))
     yaml = YAML()

@@ -109,9 +109,13 @@ def test_a_named_file_is_copied() -> None:
 def test_a_named_file_with_another_digest_is_refused_even_if_the_right_one_lies_there() -> None:
     TARGET.parent.mkdir(parents=True)
     TARGET.write_bytes(CONTENT)
-    Path("mine.csv").write_bytes(b"other")
-    with pytest.raises(DataError, match=rf"mine\.csv is not the pinned data: SHA-256 {digest(b'other')}"):
-        ingest(TARGET, SHA256, NOWHERE, Path("mine.csv"))
+    Path("my own.csv").write_bytes(b"other")
+    with pytest.raises(DataError) as refused:
+        ingest(TARGET, SHA256, NOWHERE, Path("my own.csv"))
+    assert str(refused.value) == (
+        f"my own.csv is not the pinned data: SHA-256 {digest(b'other')}, expected {SHA256}. If it is meant to be the "
+        "new data, accept it with `pipeline ingest --from 'my own.csv' --accept`"
+    )
     assert TARGET.read_bytes() == CONTENT
 
 
@@ -154,8 +158,13 @@ def test_a_publisher_without_the_file_is_named(
 
 
 def test_what_the_publisher_sends_must_have_the_pinned_digest(publisher: type[Publisher]) -> None:
-    with pytest.raises(DataError, match=rf"SHA-256 {digest(b'news')}, expected {SHA256}"):
-        ingest(TARGET, SHA256, publisher((200, b"news")).url)
+    server = publisher((200, b"news"))
+    with pytest.raises(DataError) as refused:
+        ingest(TARGET, SHA256, server.url)
+    assert str(refused.value) == (
+        f"what {server.url} gives is not the pinned data: SHA-256 {digest(b'news')}, expected {SHA256}. If it is meant "
+        "to be the new data, download it and accept it with `pipeline ingest --from FILE --accept`"
+    )
     assert not TARGET.exists()
 
 
