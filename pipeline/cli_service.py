@@ -37,7 +37,7 @@ def package(
     loaded = parameters.load(params)
     if source is not None:
         manifest = maker.package_layout(Layout(source), folder)
-    elif or_sample and not maker.has_champion(Registry(), loaded.registry.model_name):
+    elif or_sample and Registry().champion(loaded.registry.model_name) is None:
         out.print("No champion is registered (`make run` makes one): taking a model trained on the invented SAMPLE")
         manifest = maker.package_layout(maker.sample_layout(loaded), folder)
     else:

@@ -15,9 +15,11 @@ from lambda_api.contract import columns, fingerprint
 from lambda_api.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, ManifestError, Support
 from pipeline.errors import ModelFileError, RegistryError
 from pipeline.files import Layout, digest, read_bytes, read_json, write_bytes, write_json
+from pipeline.history import Move
 from pipeline.params import Params
 from pipeline.progress import Tell, silent
-from pipeline.registry import CHAMPION, Move, Registry, Version
+from pipeline.registry import Registry
+from pipeline.versions import CHAMPION, Version
 
 MODEL_FOLDER = Path("build/model")
 """Where the service finds its model unless told otherwise: `make serve` and the build of the Lambda."""
@@ -50,9 +52,9 @@ def package_registered(
         RegistryError: There is no such version; nothing was written.
         ModelFileError: The service does not start from it; nothing was written.
     """
-    if which == CHAMPION and not has_champion(registry, name):
+    if which == CHAMPION and registry.champion(name) is None:
         raise RegistryError(
-            f"{name} has no champion in {registry.shown_uri}: train and judge one with `make run`, "
+            f"{name} has no champion in {registry.store.shown_uri}: train and judge one with `make run`, "
             "or package a finished layout with --from FOLDER"
         )
     with tempfile.TemporaryDirectory() as temporary:
@@ -85,11 +87,6 @@ def sample_layout(params: Params, tell: Tell = silent) -> Layout:
     if not layout.metrics.is_file():
         run.run(sample.RECORDS, layout, params, tell=tell)
     return layout
-
-
-def has_champion(registry: Registry, name: str) -> bool:
-    """Whether a champion is registered; no registry at all is an answer too."""
-    return any(model.name == name and CHAMPION in model.aliases for model in registry.models())
 
 
 def _known(version: Version, tag: str) -> str | None:

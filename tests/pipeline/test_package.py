@@ -13,7 +13,7 @@ from lambda_api.manifest import Manifest, Support
 from lambda_api.service import Service
 from pipeline.errors import ModelFileError, RegistryError
 from pipeline.files import Layout, digest
-from pipeline.package import has_champion, package_layout, package_registered
+from pipeline.package import package_layout, package_registered
 from pipeline.params import Params
 from pipeline.register import register
 from pipeline.registry import Registry
@@ -105,7 +105,6 @@ def test_without_a_champion_the_remedy_is_named_and_nothing_is_made(tmp_path: Pa
     with pytest.raises(RegistryError, match=f"{NAME} has no champion .*make run.*--from FOLDER"):
         package_registered(registry, NAME, out=tmp_path / "out")
 
-    assert not has_champion(registry, NAME)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -120,7 +119,6 @@ def test_the_champion_is_packaged_from_the_registry_alone(
 
     manifest = package_registered(registry, NAME, out=tmp_path / "out")
 
-    assert has_champion(registry, NAME)
     assert (tmp_path / "out" / MODEL).read_bytes() == small_layout.model.read_bytes()
     assert (manifest.model_version, manifest.registered_model) == ("1", NAME)
     assert manifest.trained_on == registry.version(NAME, 1).created
