@@ -6,6 +6,7 @@ challenger can be compared with it on any data, row by row, with neither having 
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from lambda_api.contract import BMI_RANGE, LEVELS, TARGET
 from lambda_api.model import Model
+from pipeline.errors import ModelFileError
 from pipeline.export import FIGURE_DECIMALS, Parity, compare, prove, refuse_differences, to_onnx
 from pipeline.features import encoder
 from pipeline.files import Layout, digest, read_json, write_bytes, write_json
@@ -145,11 +147,17 @@ def train(frame: pd.DataFrame, data_sha256: str, params: Params, jobs: int = -1,
     return Trained(shipped, graph, tuple(folds), tuple(grouped), parity)
 
 
+def _data_sha256(report: Path) -> str:
+    found = read_json(report, "pipeline clean")
+    if not (isinstance(found, dict) and isinstance(found.get("sha256"), str)):
+        raise ModelFileError(f"{report} does not say which data it describes: make it again with `pipeline clean`")
+    return str(found["sha256"])
+
+
 def run(out: Layout, params: Params, jobs: int = -1, tell: Tell = silent) -> Trained:
     """Train on `out.records`; write `out.model`, `out.folds`, `out.grouped`, `out.golden` and `out.parity`."""
     frame = load_processed(out.records, params.split.folds)
-    data_sha256 = read_json(out.data_report, "pipeline clean")["sha256"]
-    trained = train(frame, data_sha256, params, jobs, tell)
+    trained = train(frame, _data_sha256(out.data_report), params, jobs, tell)
     for folder, graphs in ((out.folds, trained.folds), (out.grouped, trained.grouped)):
         folder.mkdir(parents=True, exist_ok=True)
         for fold, graph in enumerate(graphs):

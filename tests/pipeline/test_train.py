@@ -213,6 +213,17 @@ def test_training_without_records_is_told_what_to_run_first(tmp_path: Path, pinn
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("report", ["{}", "[]", '{"sha256": 7}'])
+def test_training_without_knowing_the_data_is_told_what_to_run_again(
+    layout: Layout, pinned_params: Params, report: str
+) -> None:
+    layout.data_report.write_text(report)
+    before = contents(layout)
+    with pytest.raises(ModelFileError, match=r"data.json does not say which data .* again with `pipeline clean`"):
+        train.run(layout, pinned_params)
+    assert contents(layout) == before
+
+
 def test_training_on_records_of_other_folds_is_refused(layout: Layout, pinned_params: Params) -> None:
     five = pinned_params.model_copy(update={"split": pinned_params.split.model_copy(update={"folds": 5})})
     before = contents(layout)
