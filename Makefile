@@ -3,7 +3,7 @@
 # The first Python on PATH that runs and is 3.11 or newer; a version manager's shim may exist and not run.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 python; do \
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
-VENV := .venv
+VENV ?= .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 DATA ?=
@@ -16,7 +16,11 @@ ARCH ?= x86_64
 LAMBDA_VERSION := 3.13
 LAMBDA_PYTHON = $(shell for p in python$(LAMBDA_VERSION) $(HOME)/.pyenv/versions/$(LAMBDA_VERSION).*/bin/python$(LAMBDA_VERSION); do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PATH := $(abspath $(BIN)):$(PATH)
+# What the model is made of, by git; retrain.yml waits for the same.
+CHANGES_MODEL := data dvc.lock dvc.yaml lambda_api/contract.py lambda_api/model.py params.yaml pipeline \
+	requirements/requirements.txt .github
+BASE ?= origin/main
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 # Importing MLflow without its bytecode kept takes longer than training.
@@ -37,12 +41,34 @@ test: $(VENV)/.dev ## run the tests
 	@pytest -n 2 --dist loadgroup
 
 .PHONY: check
-check: $(VENV)/.dev ## format, lint, types, import rules
+check: $(VENV)/.dev lint-workflows ## format, lint, types, import rules, workflows
 	@ruff format --check .
 	@ruff check .
 	@mypy
 	@lint-imports --no-logo 2>/dev/null || lint-imports
 	@pipeline docs --check
+
+.PHONY: lint-workflows
+lint-workflows: $(TOOLS)/.workflows ## lint what runs on GitHub: schemas, and every safety audit of zizmor
+	@$(TOOLS)/workflows/bin/check-jsonschema --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(TOOLS)/workflows/bin/check-jsonschema --quiet --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	@$(TOOLS)/workflows/bin/check-jsonschema --quiet --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(TOOLS)/workflows/bin/zizmor --offline --persona=auditor --quiet --no-progress .github
+
+.PHONY: test-workflows
+test-workflows: $(VENV)/.dev $(TOOLS)/.workflows ## run the workflows themselves on this machine, with act
+	@pytest -n 2 --dist loadgroup -m workflows tests/workflows
+
+.PHONY: changes-model
+changes-model: ## say true if anything that makes the model differs from where this branch left BASE
+	@git diff --quiet "$$(git merge-base '$(BASE)' HEAD)" HEAD -- $(CHANGES_MODEL) && echo false || echo true
+
+.PHONY: setup
+setup: $(VENV)/.dev ## install everything, locked, into the environment
+
+.PHONY: bin
+bin: ## say where the environment's commands are
+	@echo '$(abspath $(BIN))'
 
 .PHONY: format
 format: $(VENV)/.dev ## mend what the formatter and the linter can
@@ -93,7 +119,7 @@ bench: $(VENV)/.dev $(TOOLS)/.done ## measure the service beside what people do 
 .PHONY: lock
 lock: $(VENV)/.uv ## resolve requirements/*.in anew into locked files with hashes
 	@for name in requirements/bootstrap requirements/requirements requirements/dev requirements/sam requirements/lambda \
-			lambda_api/requirements; do \
+			requirements/workflows lambda_api/requirements; do \
 		$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
 			--fork-strategy fewest --no-annotate --custom-compile-command 'make lock' \
 			$$name.in -o $$name.txt; done
@@ -116,6 +142,12 @@ $(TOOLS)/.done: $(VENV)/.uv requirements/sam.txt requirements/lambda.txt
 	@$(UV) pip install --quiet --python $(TOOLS)/sam/bin/python --require-hashes -r requirements/sam.txt
 	@$(UV) venv --quiet --clear --python $(or $(LAMBDA_PYTHON),$(LAMBDA_VERSION)) $(TOOLS)/lambda
 	@$(UV) pip install --quiet --python $(TOOLS)/lambda/bin/python --require-hashes -r requirements/lambda.txt
+	@touch $@
+
+$(TOOLS)/.workflows: $(VENV)/.uv requirements/workflows.txt
+	@echo "Installing what lints and runs the workflows"
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(TOOLS)/workflows
+	@$(UV) pip install --quiet --python $(TOOLS)/workflows/bin/python --require-hashes -r requirements/workflows.txt
 	@touch $@
 
 $(VENV)/.run: $(VENV)/.uv requirements/requirements.txt pyproject.toml
