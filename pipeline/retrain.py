@@ -123,7 +123,7 @@ def judge(
     Args:
         came_from: Where the data came from, in words.
         layout: Trained and evaluated.
-        stages_run: Stages that had to run; none means that the pictures are still good.
+        stages_run: Stages that had to run.
         params: What it was made with.
         registry: Where to register.
         tell: Hears about progress.
@@ -131,9 +131,8 @@ def judge(
     from pipeline import gate, register, report  # noqa: PLC0415  heavy
 
     name = params.registry.model_name
-    if stages_run or not layout.figures.is_dir():
-        tell("draw figures, write the model card", 0, 1)
-        report.run(layout)
+    tell("draw figures, write the model card", 0, 1)
+    report.run(layout)  # always: reports also change without a stage run here, by `dvc exp run` or a checkout
     tell("register in MLflow", 0, 1)
     registered = register.register(layout, params, registry=registry)
     champion = registry.champion(name)

@@ -102,9 +102,22 @@ def test_params_that_are_wrong_stop_everything_before_it_starts(project: Project
     assert done.stderr.startswith("ParamsError: params.yaml is not valid:\n  forest.trees:")
 
 
+def dvc(project: Project, *arguments: str) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = [sys.executable, "-m", "dvc", *arguments]
+    subprocess.run(command, cwd=project.root, env=os.environ | {"PATH": path}, check=True, capture_output=True)
+
+
+def test_the_model_card_is_of_the_model_even_if_dvc_alone_ran_the_stages(project: Project) -> None:
+    project.set_params(forest={"n_estimators": 5})
+    dvc(project, "repro")
+    done = project.run("retrain")
+    assert "none: everything is up to date" in done.stdout, done.stdout + done.stderr
+    assert "as obesity_classifier version 2" in done.stdout
+    assert "A random forest of 5 trees" in Layout(project.root).model_card.read_text(encoding="utf-8")
+
+
 def test_reproducing_the_stages_anew_leaves_the_lock_as_it_is(project: Project) -> None:
     before = (project.root / "dvc.lock").read_bytes()
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    command = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
-    subprocess.run(command, cwd=project.root, env=os.environ | {"PATH": path}, check=True, capture_output=True)
+    dvc(project, "repro", "--force", "--no-run-cache")
     assert (project.root / "dvc.lock").read_bytes() == before
