@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lambda_api.contract import LEVELS, example
-from pipeline.errors import PipelineError, SourceError
+from pipeline.errors import PipelineError, RaceLostError, SourceError
 from pipeline.files import Layout
 from pipeline.ingest import ingest
 from pipeline.params import Params
@@ -97,6 +97,7 @@ def dvc_repro(tell: Tell = silent) -> tuple[str, ...]:
 
     Raises:
         PipelineError: A stage failed, with that stage's exit code; it has said why itself.
+        RaceLostError: Another process is running the stages.
     """
     tell("dvc repro", 0, 1)
     from dvc.exceptions import DvcException, ReproductionError  # noqa: PLC0415  takes a second
@@ -107,12 +108,23 @@ def dvc_repro(tell: Tell = silent) -> tuple[str, ...]:
         with Repo() as repo:
             return tuple(stage.addressing for stage in repo.reproduce())
     except ReproductionError as error:
-        failure = PipelineError(f"{error}; mend what it says above and run again")
-        if code := re.search(r"exited with (\d+)", str(error.__cause__)):
-            failure.exit_code = int(code[1])  # type: ignore[misc]
-        raise failure from None
+        raise _failure(error, error.__cause__) from None
     except DvcException as error:
-        raise PipelineError(f"dvc: {error}") from None
+        raise _failure(error, error) from None
+
+
+def _failure(error: Exception, cause: BaseException | None) -> PipelineError:
+    from dvc.lock import LockError  # noqa: PLC0415
+    from dvc.stage.exceptions import StageCmdFailedError  # noqa: PLC0415
+
+    if isinstance(cause, LockError):
+        return RaceLostError(f"another process is running the stages here: wait, then run again. DVC says: {cause}")
+    if not isinstance(cause, StageCmdFailedError):
+        return PipelineError(f"dvc: {error}" if cause in (None, error) else f"dvc: {error}: {cause}")
+    failure = PipelineError(f"{error}; mend what it says above and run again")
+    if code := re.search(r"exited with (\d+)", str(cause)):
+        failure.exit_code = int(code[1])  # type: ignore[misc]
+    return failure
 
 
 def judge(
