@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipeline import cli_registry, cli_service
+from pipeline import cli_ci, cli_registry, cli_service
 from pipeline.errors import GateRefusal, InputError, PipelineError, ReproductionError, SourceError
 from pipeline.files import Layout
 from pipeline.progress import Tell
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_registry.app, name="registry")
 app.add_typer(cli_service.app)
+app.add_typer(cli_ci.app, name="ci")
 # Tables keep their shape in a log: only a terminal says how wide it is.
 out, err = (Console(stderr=on_stderr, width=None if stream.isatty() else 110) for on_stderr, stream in STREAMS)
 
@@ -91,11 +92,11 @@ def retrain(
     Without data and network it says so and uses the embedded sample, in runs/sample with a registry of its own.
     """
     from pipeline import retrain as loop  # noqa: PLC0415
-    from pipeline import show  # noqa: PLC0415
+    from pipeline import show, show_registry  # noqa: PLC0415
 
     with progress() as tell:
         done = loop.retrain(load_params(DEFAULT_PARAMS), data, tell)
-    out.print(show.retrained(done, cli_registry.verdict_table(done.verdict)))
+    out.print(show.retrained(done, show_registry.verdict(done.verdict)))
 
 
 @app.command()
@@ -237,9 +238,10 @@ def gate(
     Compares it with the champion on the same records, moves the alias champion or exits with 3.
     """
     from pipeline import gate as stage  # noqa: PLC0415
+    from pipeline import show_registry  # noqa: PLC0415
 
     verdict = stage.run(Layout(), load_params(params), dry_run=dry_run)
-    out.print(cli_registry.verdict_table(verdict))
+    out.print(show_registry.verdict(verdict))
     if verdict.outcome == "refused":
         raise GateRefusal("the challenger is not promoted; the champion stays")
 
@@ -247,15 +249,50 @@ def gate(
 @app.command()
 def report(
     folder: Annotated[Path, typer.Option("--in", help="Root of the layout that holds reports/.")] = Path(),
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REV",
+            help="Compare with a commit instead. `auto`: where this branch left main (in a pull request, its target); on "
+            "main HEAD if anything was changed since, else the commit before.",
+        ),
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option("--out", help="With --against: write the Markdown here instead of showing it.")
+    ] = None,
+    refuse_worse: Annotated[
+        bool, typer.Option("--refuse-worse", help="With --against: exit with 3 if a figure is worse beyond noise.")
+    ] = False,
 ) -> None:
-    """Draw figures, write the model card.
+    """Draw figures, write the model card; or compare.
 
-    From the report files alone.
+    From the report files alone. With --against it says what changed since a commit: in colours on a terminal, as
+    Markdown elsewhere, which is what a pull request gets as its comment.
     """
     from pipeline import report as stage  # noqa: PLC0415
 
-    for path in stage.run(Layout(folder)):
-        say(str(path))
+    if against is None:
+        if target or refuse_worse:
+            raise InputError("--out and --refuse-worse need --against REV, the commit to compare with")
+        for path in stage.run(Layout(folder)):
+            say(str(path))
+        return
+    from pipeline import comment, comparison  # noqa: PLC0415
+    from pipeline.files import write_text  # noqa: PLC0415
+
+    found = comparison.against(against, folder)
+    text = comment.comment(found)
+    if target:
+        write_text(target, text)
+        say(f"{target}: {comment.headline(found)}")
+    elif out.is_terminal:
+        from rich.markdown import Markdown  # noqa: PLC0415
+
+        out.print(Markdown(comment.unfolded(text)))
+    else:
+        out.file.write(text)
+    if refuse_worse and found.outcome in {"worse", "mixed"}:
+        raise GateRefusal(f"a figure is worse than before: {comment.headline(found)}")
 
 
 @app.command()

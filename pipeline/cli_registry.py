@@ -7,16 +7,13 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console, RenderableType
 
 if TYPE_CHECKING:
-    from pipeline.gate import Verdict
-    from pipeline.registry import Registry, Version
+    from pipeline.registry import Registry
 
 app = typer.Typer(
     name="registry",
@@ -32,9 +29,8 @@ Which = Annotated[str, typer.Argument(help="A version's number, or an alias of i
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 Why = Annotated[str, typer.Option("--why", help="The reason; it stays in the version's history.")]
 
-NOT_MEASURED = "-"
-MARKS = {True: "yes", False: "NO", None: NOT_MEASURED}
-PLAIN_WIDTH = 160
+PLAIN_WIDTH = 110
+"""Of a table in a log; only a terminal says how wide it is."""
 
 
 def _registry() -> "Registry":
@@ -43,38 +39,12 @@ def _registry() -> "Registry":
     return Registry()
 
 
-def _show(value: object, table: Table | str, as_json: bool) -> None:
+def _tell(value: object, words: RenderableType, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True))
         return
-    # Tables keep their shape in a log: only a terminal says how wide it is.
-    Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH).print(table, markup=False, highlight=False)
-
-
-def table_of(title: str, headers: tuple[str, ...], rows: list[tuple[object, ...]]) -> Table:
-    """A table whose cells are shown as they are; text in square brackets is no markup."""
-    table = Table(title=title, title_justify="left")
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(NOT_MEASURED if cell is None else str(cell)) for cell in row))
-    return table
-
-
-def _shown(value: float | str | None) -> str | None:
-    return f"{value:.4f}" if isinstance(value, float) else None if value is None else str(value)
-
-
-def verdict_table(verdict: "Verdict") -> Table:
-    """Every reason of the gate's verdict, with what was found and what was needed."""
-    before = "no champion" if verdict.champion is None else f"champion version {verdict.champion}"
-    judged = "this result" if verdict.challenger is None else f"version {verdict.challenger}"
-    rows: list[tuple[object, ...]] = [
-        (reason.name, _shown(reason.found), reason.needed, MARKS[reason.ok], reason.text) for reason in verdict.reasons
-    ]
-    table = table_of(f"{judged} against {before}", ("rule", "found", "needed", "holds", "in words"), rows)
-    table.caption, table.caption_justify = verdict.text, "left"
-    return table
+    width = None if sys.stdout.isatty() else PLAIN_WIDTH
+    Console(width=width).print(words, markup=False, highlight=False, soft_wrap=isinstance(words, str))
 
 
 @app.command(name="list")
@@ -83,22 +53,11 @@ def list_models(as_json: Json = False) -> None:
 
     Example: pipeline registry list
     """
+    from pipeline import show_registry  # noqa: PLC0415
+
     models = _registry().models()
-    rows: list[tuple[object, ...]] = [
-        (model.name, model.versions, ", ".join(f"{alias} -> {number}" for alias, number in model.aliases.items()))
-        for model in models
-    ]
     empty = "Nothing is registered yet: `make run` registers the first model."
-    table = table_of("Registered models", ("model", "versions", "aliases"), rows)
-    _show([asdict(model) for model in models], table if models else empty, as_json)
-
-
-def _row(version: "Version") -> tuple[object, ...]:
-    tags = version.tags
-    commit = tags.get("git_commit", "")[:8] + ("+" if tags.get("git_dirty") == "true" else "")
-    digests = (tags.get("data_sha256", "")[:8], tags.get("model_sha256", "")[:8])
-    aliases, accuracy = ", ".join(version.aliases), tags.get("holdout_accuracy")
-    return (version.number, version.stage, aliases, accuracy, tags.get("source"), *digests, commit, version.created)
+    _tell([asdict(model) for model in models], show_registry.models(models) if models else empty, as_json)
 
 
 @app.command()
@@ -109,9 +68,10 @@ def versions(name: Name, as_json: Json = False) -> None:
 
     Example: pipeline registry versions obesity_classifier
     """
+    from pipeline import show_registry  # noqa: PLC0415
+
     found = _registry().versions(name)
-    headers = ("version", "stage", "aliases", "holdout", "source", "data", "model", "commit", "created (UTC)")
-    _show([asdict(version) for version in found], table_of(name, headers, [_row(v) for v in found]), as_json)
+    _tell([asdict(version) for version in found], show_registry.versions(name, found), as_json)
 
 
 @app.command()
@@ -120,13 +80,14 @@ def compare(name: Name, a: Which, b: Which, as_json: Json = False) -> None:
 
     Example: pipeline registry compare obesity_classifier champion challenger
     """
+    from pipeline import ranking, show_registry  # noqa: PLC0415
+
     registry = _registry()
     one, other = registry.version(name, a), registry.version(name, b)
-    found = registry.compare(name, one.number, other.number)
-    headers = ("kind", "name", f"version {one.number}", f"version {other.number}")
-    table = table_of(name, headers, [(item.kind, item.name, item.a, item.b) for item in found])
+    found = ranking.compare(registry, one, other)
     nothing = f"Versions {one.number} and {other.number} share every parameter and metric."
-    _show([asdict(item) for item in found], table if found else nothing, as_json)
+    shown = show_registry.differences(one, other, found) if found else nothing
+    _tell([asdict(item) for item in found], shown, as_json)
 
 
 @app.command()
@@ -147,9 +108,9 @@ def promote(
     champion = registry.champion(name)
     move = registry.promote(name, version, stage, expected=champion.number if champion else None, why=why)
     if move is None:
-        _show(None, f"{name} version {version} is in stage {stage} already: nothing was changed.", as_json)
+        _tell(None, f"{name} version {version} is in stage {stage} already: nothing was changed.", as_json)
     else:
-        _show(move.as_json(), f"{name} version {move.version} is now in stage {stage}.", as_json)
+        _tell(move.as_json(), f"{name} version {move.version} is now in stage {stage}.", as_json)
 
 
 @app.command()
@@ -162,7 +123,7 @@ def alias(name: Name, alias: str, version: Which, as_json: Json = False) -> None
     registry.version(name, version)
     now = next((found.number for found in registry.versions(name) if alias in found.aliases), None)
     moved = registry.set_alias(name, alias, version, expected=now)
-    _show(asdict(moved), f"{name}@{alias} is now version {moved.number}.", as_json)
+    _tell(asdict(moved), f"{name}@{alias} is now version {moved.number}.", as_json)
 
 
 @app.command()
@@ -180,10 +141,12 @@ def best(
 
     Example: pipeline registry best obesity_classifier --metric out_of_fold.ece
     """
-    found = _registry().best(name, metric, None if lowest is None else not lowest)
+    from pipeline import ranking  # noqa: PLC0415
+
+    found = ranking.best(_registry(), name, metric, higher_is_better=None if lowest is None else not lowest)
     end = "highest" if found.higher_is_better else "lowest"
     told = f"{name} version {found.version} has the {end} {metric}: {found.value}"
-    _show(asdict(found), told, as_json)
+    _tell(asdict(found), told, as_json)
 
 
 @app.command()
@@ -193,7 +156,7 @@ def rollback(name: Name, why: Why = "", as_json: Json = False) -> None:
     Example: pipeline registry rollback obesity_classifier --why "false alarms since Monday"
     """
     move = _registry().rollback(name, why=why)
-    _show(move.as_json(), f"{name}: champion is version {move.moved_to} again, no longer {move.moved_from}.", as_json)
+    _tell(move.as_json(), f"{name}: champion is version {move.moved_to} again, no longer {move.moved_from}.", as_json)
 
 
 @app.command()
@@ -202,14 +165,11 @@ def history(name: Name, as_json: Json = False) -> None:
 
     Example: pipeline registry history obesity_classifier
     """
+    from pipeline import show_registry  # noqa: PLC0415
+
     moves = _registry().history(name)
-    rows: list[tuple[object, ...]] = [
-        (move.sequence, move.when, move.who, move.action, move.version, move.moved_from, move.moved_to, move.why)
-        for move in moves
-    ]
-    table = table_of(name, ("#", "when (UTC)", "who", "what", "version", "from", "to", "why"), rows)
     empty = f"Nothing was promoted or rolled back in {name} yet."
-    _show([move.as_json() for move in moves], table if moves else empty, as_json)
+    _tell([move.as_json() for move in moves], show_registry.history(name, moves) if moves else empty, as_json)
 
 
 @app.command()
@@ -218,13 +178,12 @@ def show(name: Name, version: Which, as_json: Json = False) -> None:
 
     Example: pipeline registry show obesity_classifier champion
     """
+    from pipeline import show_registry  # noqa: PLC0415
+
     registry = _registry()
     found = registry.version(name, version)
     metrics = registry.metrics(found)
-    value: dict[str, Any] = asdict(found) | {"metrics": metrics}
-    facts = {"stage": found.stage, "aliases": ", ".join(found.aliases), "created": found.created, **found.tags}
-    rows: list[tuple[object, ...]] = [*facts.items(), *sorted(metrics.items())]
-    _show(value, table_of(f"{name} version {found.number}", ("name", "value"), rows), as_json)
+    _tell(asdict(found) | {"metrics": metrics}, show_registry.version(found, metrics), as_json)
 
 
 @app.command()
@@ -236,4 +195,4 @@ def fetch(
     Example: pipeline registry fetch obesity_classifier champion build/champion
     """
     found = _registry().fetch(name, version, folder)
-    _show(asdict(found), f"{name} version {found.number} is in {folder}.", as_json)
+    _tell(asdict(found), f"{name} version {found.number} is in {folder}.", as_json)

@@ -174,6 +174,20 @@ def read_json(path: Path, made_by: str) -> Any:  # noqa: ANN401  JSON at the edg
         raise ModelFileError(f"{path} is not JSON ({error}): make it again with `{made_by}`") from None
 
 
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401  walks JSON
+    """The leaves of nested dicts under dotted names.
+
+    >>> flat({"holdout": {"accuracy": 0.5}, "confidence": 0.95})
+    {'holdout.accuracy': 0.5, 'confidence': 0.95}
+    """
+    if not isinstance(value, dict):
+        return {prefix: value}
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        found |= flat(item, f"{prefix}.{key}" if prefix else str(key))
+    return found
+
+
 def digest(content: bytes) -> str:
     """SHA-256 in hex."""
     return hashlib.sha256(content).hexdigest()

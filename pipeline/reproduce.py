@@ -4,7 +4,6 @@ The runs differ in hash seed, cores and processor instructions. What depends on 
 any of these shows here as a difference; the exit code says so, and the table says where.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import PipelineError
-from pipeline.files import file_digest
+from pipeline.files import Layout, file_digest, flat, read_json
 from pipeline.progress import Tell, silent
 
 
@@ -68,13 +67,6 @@ class Reproduction:
         return bool(self.files) and all(file.equal for file in self.files) and self.difference == 0
 
 
-def flat(value: object, prefix: str = "") -> dict[str, float]:
-    """Every number of a JSON value under its dotted name."""
-    if isinstance(value, dict):
-        return {name: number for key, item in value.items() for name, number in flat(item, f"{prefix}{key}.").items()}
-    return {prefix.removesuffix("."): float(value)} if isinstance(value, int | float) else {}
-
-
 def compare(folders: list[Path]) -> Reproduction:
     """The files and metrics below each folder, side by side."""
     names = sorted({path.relative_to(folder).as_posix() for folder in folders for path in _files(folder)})
@@ -84,7 +76,7 @@ def compare(folders: list[Path]) -> Reproduction:
         )
         for name in names
     )
-    tables = [flat(json.loads((folder / "reports/metrics.json").read_text(encoding="utf-8"))) for folder in folders]
+    tables = [flat(read_json(Layout(folder).metrics, "pipeline evaluate")) for folder in folders]
     keys = sorted(set().union(*tables))
     return Reproduction(files, {key: tuple(table.get(key, float("inf")) for table in tables) for key in keys})
 

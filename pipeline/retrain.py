@@ -20,9 +20,9 @@ from pipeline.params import Params
 from pipeline.progress import Tell, silent
 
 if TYPE_CHECKING:
-    from pipeline.gate import Verdict
     from pipeline.register import Registered
     from pipeline.registry import Registry
+    from pipeline.verdict import Verdict
 
 SAMPLE_ROOT = Path("runs/sample")
 SAMPLE_STORE = f"sqlite:///{SAMPLE_ROOT.as_posix()}/mlflow.db"

@@ -1,7 +1,7 @@
 """Results -> rich renderables: what a person sees in the terminal. Reads values and report files, prints nothing."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -10,9 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.files import Layout, read_json
-from pipeline.predict import Predicted
-from pipeline.reproduce import Reproduction
-from pipeline.retrain import Retrained
+
+if TYPE_CHECKING:
+    from pipeline.predict import Predicted
+    from pipeline.reproduce import Reproduction
+    from pipeline.retrain import Retrained
 
 SHOWN_DIGITS = 12
 """Of a digest, in tables."""
@@ -22,7 +24,8 @@ def _share(scores: dict[str, Any], name: str = "accuracy") -> str:
     return f"{scores[name]:.4f} [dim]\\[{scores[f'{name}_low']:.3f}, {scores[f'{name}_high']:.3f}][/dim]"
 
 
-def _table(title: str) -> Table:
+def table(title: str) -> Table:
+    """An empty table in the look that all of them share; the title may hold markup."""
     return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
 
 
@@ -48,10 +51,10 @@ def metrics(layout: Layout, champion: dict[str, float] | None = None) -> Table:
     """
     found = read_json(layout.metrics, "pipeline evaluate")
     mark = "[bold yellow]sample[/bold yellow]: a" if is_sample(layout) else "A"
-    table = _table(f"{mark}ccuracy with its {found['confidence']:.0%} interval")
+    shown = table(f"{mark}ccuracy with its {found['confidence']:.0%} interval")
     headings = ["measured on", "rows", "this model", "BMI rule", "commonest"] + ["champion"] * (champion is not None)
     for heading in headings:
-        table.add_column(heading, justify="right" if heading == "rows" else "left", overflow="fold")
+        shown.add_column(heading, justify="right" if heading == "rows" else "left", overflow="fold")
 
     def row(label: str, name: str, scores: dict[str, Any], others: list[str], figure: str = "accuracy") -> None:
         known = (champion or {}).get(f"{name}.{figure}")
@@ -61,7 +64,7 @@ def metrics(layout: Layout, champion: dict[str, float] | None = None) -> Table:
             *[""] * (2 - len(others)),
             f"{known:.4f}" if known is not None else "",
         ]
-        table.add_row(label, str(scores["rows"]), *cells[: len(headings) - 2])
+        shown.add_row(label, str(scores["rows"]), *cells[: len(headings) - 2])
 
     for label, name in (("holdout", "holdout"), ("out of fold", "out_of_fold")):
         baselines = found[name]["baselines"]
@@ -73,22 +76,22 @@ def metrics(layout: Layout, champion: dict[str, float] | None = None) -> Table:
         row("kin left out", "leak_adjusted", found["leak_adjusted"], [])
     people = found["plausible_people"]["out_of_fold"]
     row("plausible people", "plausible_people.out_of_fold", people, ["the truth"], "agreement")
-    return table
+    return shown
 
 
-def reproduction(found: Reproduction, raw: Path) -> RenderableType:
+def reproduction(found: "Reproduction", raw: Path) -> RenderableType:
     """Every file's digest in both runs, and the largest difference of any metric."""
-    table = _table(f"Two runs of {escape(str(raw))}, other hash seed, cores and instructions")
+    shown = table(f"Two runs of {escape(str(raw))}, other hash seed, cores and instructions")
     for heading in ("file", "first run", "second run", ""):
-        table.add_column(heading)
+        shown.add_column(heading)
     for file in found.files:
         digests = [value[:SHOWN_DIGITS] if value else "missing" for value in file.digests]
-        table.add_row(escape(file.name), *digests, "equal" if file.equal else "[bold red]differs[/bold red]")
+        shown.add_row(escape(file.name), *digests, "equal" if file.equal else "[bold red]differs[/bold red]")
     summary = f"{len(found.files)} files, {len(found.metrics)} figures: difference {found.difference:.4f}"
-    return Group(table, Text(summary, style="bold green" if found.equal else "bold red"))
+    return Group(shown, Text(summary, style="bold green" if found.equal else "bold red"))
 
 
-def retrained(done: Retrained, verdict: RenderableType) -> RenderableType:
+def retrained(done: "Retrained", verdict: RenderableType) -> RenderableType:
     """What one pass of the loop did: figures, verdict with its reasons, an example, where the files are, what next."""
     sample = is_sample(done.layout)
     number, figures = done.before or (None, None)
@@ -115,23 +118,23 @@ def retrained(done: Retrained, verdict: RenderableType) -> RenderableType:
     return Group(*parts)
 
 
-def predicted(done: Predicted) -> RenderableType:
+def predicted(done: "Predicted") -> RenderableType:
     """How many rows were scored and rejected, and how many were answered with each level."""
-    table = _table(f"{done.scored} of {done.rows} rows scored")
-    table.add_column("level")
-    table.add_column("rows", justify="right")
-    table.add_column("share", justify="right")
+    shown = table(f"{done.scored} of {done.rows} rows scored")
+    shown.add_column("level")
+    shown.add_column("rows", justify="right")
+    shown.add_column("share", justify="right")
     for level, rows in done.levels.items():
-        table.add_row(level, str(rows), f"{rows / done.scored:.1%}" if done.scored else "")
+        shown.add_row(level, str(rows), f"{rows / done.scored:.1%}" if done.scored else "")
     lines = [f"answers: {done.target}"]
     if done.mean_confidence is not None:
         lines.append(f"mean confidence: {done.mean_confidence:.3f}")
     if done.rejects:
         lines.append(f"rejected: {done.rejected} rows, with reasons in {done.rejects}")
-    return Group(table, Text("\n".join(lines)))
+    return Group(shown, Text("\n".join(lines)))
 
 
-def _champion_line(done: Retrained, before: int | None) -> str:
+def _champion_line(done: "Retrained", before: int | None) -> str:
     champion = done.champion
     if champion is None:
         return "none yet: no model has passed the gate"
@@ -145,7 +148,7 @@ def _champion_line(done: Retrained, before: int | None) -> str:
     )
 
 
-def _next(done: Retrained, *, sample: bool) -> str:
+def _next(done: "Retrained", *, sample: bool) -> str:
     if sample:
         return "`make run DATA=file.csv` with the real data, or `make test`"
     if done.verdict.outcome == "refused":

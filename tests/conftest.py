@@ -141,7 +141,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry's SQLite file with MLflow's tables and nothing in them; making the tables takes seconds."""
 
     def make(folder: Path) -> None:
-        with Registry(f"sqlite:///{folder}/mlflow.db").talking():
+        with Registry(f"sqlite:///{folder}/mlflow.db").store.talking():
             pass
 
     return once(tmp_path_factory, "empty-store", make) / "mlflow.db"

@@ -3,12 +3,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
-from pipeline.cli_registry import app, verdict_table
+from pipeline.cli_registry import app
 from pipeline.errors import RegistryError
-from pipeline.gate import Pairs, Reason, Verdict
+from pipeline.ranking import best, compare
 from pipeline.registry import Registry
 
 NAME = "obesity_classifier"
@@ -58,7 +57,7 @@ def test_versions_shows_stage_aliases_and_accuracy(registry: Registry) -> None:
     ]
     shown = call("versions", NAME)
     for version in found.values():
-        assert version.tags["holdout_accuracy"] in shown
+        assert f"{float(version.tags['holdout_accuracy']):.4f}" in shown
         assert version.tags["model_sha256"][:8] in shown
 
 
@@ -89,7 +88,7 @@ def test_compare_shows_what_differs_and_says_so_if_nothing_does(registry: Regist
     found = parsed("compare", NAME, "baseline", "challenger")
     assert isinstance(found, list)
     assert found[0] == {"kind": "param", "name": "forest.random_state", "a": "42", "b": "7"}
-    assert len(found) == len(registry.compare(NAME, 1, 2))
+    assert len(found) == len(compare(registry, registry.version(NAME, 1), registry.version(NAME, 2)))
     assert "forest.random_state" in call("compare", NAME, "1", "2")
     assert call("compare", NAME, "1", "baseline") == "Versions 1 and 1 share every parameter and metric.\n"
 
@@ -101,9 +100,9 @@ def test_alias_points_a_name_at_a_version_and_moves_it(registry: Registry) -> No
 
 
 def test_best_takes_the_end_that_is_asked_for(registry: Registry) -> None:
-    default = registry.best(NAME, "out_of_fold.ece")
+    default = best(registry, NAME, "out_of_fold.ece")
     assert parsed("best", NAME, "--metric", "out_of_fold.ece") == vars(default)
-    other = registry.best(NAME, "out_of_fold.ece", higher_is_better=True)
+    other = best(registry, NAME, "out_of_fold.ece", higher_is_better=True)
     assert other != default
     assert parsed("best", NAME, "--metric", "out_of_fold.ece", "--highest") == vars(other)
     assert f"version {default.version} has the lowest out_of_fold.ece" in call(
@@ -144,25 +143,3 @@ def test_what_cannot_be_done_is_raised_for_the_command_line_to_tell(registry: Re
 def test_every_command_teaches_by_an_example(name: str) -> None:
     shown = call(name, "--help")
     assert f"Example: pipeline registry {name}" in shown
-
-
-def test_the_verdict_table_shows_every_reason() -> None:
-    reasons = (
-        Reason("not worse", ok=True, found=-0.0021, needed="> -0.0100", text="sure enough"),
-        Reason("gain", ok=False, found=None, needed="something", text="nothing gained"),
-        Reason("collected rows", ok=None, found=None, needed=">= 0.95", text="not measurable"),
-    )
-    verdict = Verdict("refused", "Refused: nothing gained", reasons, 2, 1, "b", "a", Pairs(3, 3, 100), 0.0, -0.0021)
-    console = Console(width=120, no_color=True)
-    with console.capture() as captured:
-        console.print(verdict_table(verdict))
-    rows = [
-        [cell.strip() for cell in line.strip("│").split("│")] for line in captured.get().splitlines() if "│" in line
-    ]
-    assert rows == [
-        ["not worse", "-0.0021", "> -0.0100", "yes", "sure enough"],
-        ["gain", "-", "something", "NO", "nothing gained"],
-        ["collected rows", "-", ">= 0.95", "-", "not measurable"],
-    ]
-    assert "version 2 against champion version 1" in captured.get()
-    assert "Refused: nothing gained" in captured.get()

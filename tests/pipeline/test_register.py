@@ -11,10 +11,11 @@ import pytest
 from lambda_api.contract import columns, example, fingerprint
 from pipeline.errors import ModelFileError, ReproductionError
 from pipeline.export import to_onnx
-from pipeline.files import Layout, digest, read_json, write_json
+from pipeline.files import Layout, digest, flat, read_json, write_json
 from pipeline.params import Params
-from pipeline.register import Registered, flat, register, result_of
+from pipeline.register import Registered, register
 from pipeline.registry import Registry
+from pipeline.result import result_of
 
 ROOT = Path(__file__).parents[2]
 NAME = "obesity_classifier"
@@ -38,7 +39,7 @@ def copied(tmp_path: Path, small_layout: Layout) -> Layout:
 
 
 def runs(registry: Registry) -> list[str]:
-    with registry.talking() as client:
+    with registry.store.talking() as client:
         experiment = client.get_experiment_by_name(NAME)
         return [run.info.status for run in client.search_runs([experiment.experiment_id])] if experiment else []
 
@@ -105,7 +106,7 @@ def test_a_version_carries_everything_that_made_it(two: Registry, small_layout: 
         "source": "other",
         "stage": version.stage,
     }
-    with two.talking() as client:
+    with two.store.talking() as client:
         run = client.get_run(version.run_id)
         files = {
             item.path for folder in ("models", "reports", "") for item in client.list_artifacts(run.info.run_id, folder)
@@ -125,7 +126,7 @@ def test_pictures_and_the_model_card_are_logged_with_a_result_if_there_are_any(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"drawn")
     made = register(copied, small_params, 1, registry)
-    with registry.talking() as client:
+    with registry.store.talking() as client:
         logged = {
             item.path for folder in ("reports/figures", "docs") for item in client.list_artifacts(made.run_id, folder)
         }
@@ -177,7 +178,7 @@ register.register(Layout(Path(sys.argv[1])), given, 1, Registry(sys.argv[2]))
 def test_a_registration_killed_before_its_version_leaves_none_and_is_completed_by_the_next(
     registry: Registry, small_layout: Layout, small_params: Params
 ) -> None:
-    command = [sys.executable, "-c", KILLED, str(small_layout.root), registry.uri, small_params.model_dump_json()]
+    command = [sys.executable, "-c", KILLED, str(small_layout.root), registry.store.uri, small_params.model_dump_json()]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert [model.versions for model in registry.models()] in ([], [0])
@@ -239,7 +240,7 @@ def test_the_champion_answers_in_another_process_and_folder_without_this_project
     done = subprocess.run(
         [sys.executable, "-c", LOADED, json.dumps(whole), str(other_layout.golden)],
         cwd=elsewhere,
-        env=environment | {"MLFLOW_TRACKING_URI": two.uri, "MLFLOW_DISABLE_TELEMETRY": "true"},
+        env=environment | {"MLFLOW_TRACKING_URI": two.store.uri, "MLFLOW_DISABLE_TELEMETRY": "true"},
         check=False,
         capture_output=True,
         text=True,
@@ -257,7 +258,7 @@ def test_the_stored_pipeline_holds_trusted_types_only_and_exports_to_the_graph_t
     import mlflow  # noqa: PLC0415  takes seconds
     import pandas as pd  # noqa: PLC0415
 
-    with two.talking(), two.fluent():
+    with two.store.talking(), two.store.fluent():
         loaded = mlflow.sklearn.load_model(f"models:/{NAME}@baseline")
         folder = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}@baseline"))
     assert to_onnx(loaded, read_json(small_layout.data_report, "")["sha256"]) == small_layout.model.read_bytes()

@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.errors import RaceLostError, RegistryError
 from pipeline.files import Layout
-from pipeline.registry import Best, Difference, Move, Registry, champions
+from pipeline.history import Move
+from pipeline.registry import Registry
 
 NAME = "obesity_classifier"
 Open = Callable[[], Registry]
@@ -69,29 +70,6 @@ def test_history_tells_who_moved_what_when_and_why_even_if_a_version_moved_often
     }
 
 
-P, R = "promotion", "rollback"
-
-
-@pytest.mark.parametrize(
-    ("moves", "standing"),
-    [
-        ([], ()),
-        ([(P, None, 1)], (1,)),
-        ([(P, None, 1), (P, 1, 2), (P, 2, 3)], (1, 2, 3)),
-        ([(P, None, 1), (P, 1, 2), (P, 2, 3), (R, 3, 2)], (1, 2)),
-        ([(P, None, 1), (P, 1, 2), (P, 2, 3), (R, 3, 2), (R, 2, 1)], (1,)),
-        ([(P, None, 1), (P, 1, 2), (R, 2, 1), (P, 1, 3)], (1, 3)),
-        ([(P, 4, 5)], (4, 5)),
-        ([(P, None, 1), ("stage", "Staging", "Archived"), (P, 1, 2)], (1, 2)),
-    ],
-)
-def test_champions_stand_on_each_other_and_a_rollback_takes_the_last_away(
-    moves: list[tuple[str, int | None, int]], standing: tuple[int, ...]
-) -> None:
-    told = tuple(Move(n, "", "", "", action, 1, before, to) for n, (action, before, to) in enumerate(moves))  # type: ignore[arg-type]
-    assert champions(told) == standing
-
-
 def test_rollback_goes_back_one_champion_and_no_further_than_the_first(registry: Registry) -> None:
     with pytest.raises(RegistryError, match="no champion yet"):
         registry.rollback(NAME)
@@ -105,7 +83,7 @@ def test_rollback_goes_back_one_champion_and_no_further_than_the_first(registry:
 
 def test_rollback_does_not_guess_after_somebody_moved_the_champion_from_outside(registry: Registry) -> None:
     registry.promote(NAME, 1, "Production", expected=None)
-    with registry.talking() as client:
+    with registry.store.talking() as client:
         client.set_registered_model_alias(NAME, "champion", "2")
     with pytest.raises(RegistryError, match="version 2, but the history ends at version 1"):
         registry.rollback(NAME)
@@ -113,7 +91,7 @@ def test_rollback_does_not_guess_after_somebody_moved_the_champion_from_outside(
 
 def test_promoting_the_champion_again_completes_a_promotion_that_was_killed_after_the_alias(registry: Registry) -> None:
     registry.promote(NAME, 1, "Production", expected=None)
-    with registry.talking() as client:
+    with registry.store.talking() as client:
         client.set_registered_model_alias(NAME, "champion", "2")
     move = registry.promote(NAME, 2, "Production", expected=2)
     assert move
@@ -161,9 +139,6 @@ def test_the_champion_is_not_given_a_lower_stage(registry: Registry) -> None:
         (lambda r: r.promote(NAME, 7, "Production", expected=None), "no version or alias 7"),
         (lambda r: r.set_alias(NAME, "champion", 1, expected=None), "registry promote NAME VERSION Production"),
         (lambda r: r.set_alias(NAME, "v3", 1, expected=None), "answers: "),
-        (lambda r: r.best(NAME, "holdout.acuracy"), "no metric|has the metric 'holdout.acuracy'"),
-        (lambda r: r.best(NAME, "accuracy"), "try holdout.accuracy"),
-        (lambda r: r.compare(NAME, 1, 5), "no version or alias 5"),
         (lambda r: r.fetch(NAME, 5, Path("nowhere")), "no version or alias 5"),
     ],
 )
@@ -182,57 +157,6 @@ def test_looking_at_a_store_that_is_not_there_makes_none(tmp_path: Path) -> None
     with pytest.raises(RegistryError, match="models: none yet: `make run` registers the first one"):
         registry.versions(NAME)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("uri", "message"),
-    [
-        ("./mlruns", "cannot hold a model registry"),
-        ("file:///tmp/mlruns", "cannot hold a model registry"),
-        ("sqlite:///:memory:", "cannot hold a model registry"),
-        ("http://127.0.0.1:9", "Connection refused"),
-        ("http://ada:secret@127.0.0.1:9", "at http://127.0.0.1:9 answers"),
-        ("carrier-pigeon://loft", "cannot be opened"),
-    ],
-)
-def test_a_registry_that_cannot_be_reached_is_named_without_its_password(uri: str, message: str) -> None:
-    with pytest.raises(RegistryError, match=message) as caught:
-        Registry(uri).models()
-    assert "secret" not in str(caught.value)
-
-
-def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_text("not a database, " * 100)
-    with pytest.raises(RegistryError, match=r"cannot be opened and written \(file is not a database\)"):
-        Registry(f"sqlite:///{tmp_path}/mlflow.db").models()
-    assert (tmp_path / "mlflow.db").read_text() == "not a database, " * 100
-
-
-def test_compare_lists_the_parameters_and_metrics_that_differ(registry: Registry) -> None:
-    found = registry.compare(NAME, 1, 2)
-    one, two = (registry.metrics(registry.version(NAME, number)) for number in (1, 2))
-    assert found[0] == Difference("param", "forest.random_state", "42", "7")
-    assert found[1:] == tuple(
-        Difference("metric", name, one.get(name), two.get(name))
-        for name in sorted(one | two)
-        if one.get(name) != two.get(name)
-    )
-    assert len(found) > 1
-    assert registry.compare(NAME, 1, "baseline") == ()
-
-
-def test_best_knows_which_end_of_a_metric_is_good(registry: Registry) -> None:
-    one, two = (registry.metrics(registry.version(NAME, number)) for number in (1, 2))
-    for metric, pick, higher in (("out_of_fold.brier", min, False), ("out_of_fold.accuracy", max, True)):
-        value = pick(one[metric], two[metric])
-        number = 1 if one[metric] == value else 2
-        assert registry.best(NAME, metric) == Best(NAME, number, metric, value, higher)
-    worst = max(one["out_of_fold.brier"], two["out_of_fold.brier"])
-    assert registry.best(NAME, "out_of_fold.brier", higher_is_better=True).value == worst
-
-
-def test_of_equally_good_versions_the_oldest_is_best(registry: Registry) -> None:
-    assert registry.best(NAME, "confidence") == Best(NAME, 1, "confidence", 0.95, higher_is_better=True)
 
 
 def test_fetch_writes_a_version_as_a_layout_byte_for_byte(
@@ -264,7 +188,7 @@ def test_fetch_writes_a_version_as_a_layout_byte_for_byte(
 def test_fetch_refuses_a_damaged_version_and_writes_nothing(
     registry: Registry, tmp_path: Path, spoil: Callable[[Path], object], message: str
 ) -> None:
-    with registry.talking() as client:
+    with registry.store.talking() as client:
         run = client.get_run(registry.version(NAME, 1).run_id)
         path = Path(run.info.artifact_uri.removeprefix("file://")) / "models/folds/1.onnx"
     content = path.read_bytes()

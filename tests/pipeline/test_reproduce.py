@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.errors import PipelineError
 from pipeline.files import write_json, write_text
-from pipeline.reproduce import FileComparison, compare, flat, reproduce
+from pipeline.reproduce import FileComparison, compare, reproduce
 from tests.conftest import ROOT
 
 
@@ -43,10 +43,6 @@ def test_a_file_that_one_run_lacks_is_a_difference(tmp_path: Path) -> None:
 
 def test_a_file_comparison_of_missing_files_is_not_equal() -> None:
     assert not FileComparison("x", (None, None)).equal
-
-
-def test_flat_names_every_number_by_its_path() -> None:
-    assert flat({"a": {"b": 1, "c": "text"}, "d": 2.5}) == {"a.b": 1.0, "d": 2.5}
 
 
 def test_two_fresh_processes_with_other_seeds_and_cores_write_the_same_bytes(

@@ -1,0 +1,152 @@
+"""A store -> what is registered in it: models, versions, figures, files and history. Reads only.
+
+An unknown name is answered with what there is. Looking at a store that is not there makes none.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline import history
+from pipeline.errors import RegistryError
+from pipeline.fetch import fetch
+from pipeline.history import Move
+from pipeline.store import Store
+from pipeline.versions import CHAMPION, RESULT_TAG, STAGE_TAG, STAGES, RegisteredModel, Version
+
+
+class Catalogue:
+    """What a store holds.
+
+    Args:
+        store: The store to read.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def models(self) -> tuple[RegisteredModel, ...]:
+        """Everything registered, by name."""
+        return tuple(
+            RegisteredModel(name, len(self.versions(name)), aliases) for name, aliases in self._aliases().items()
+        )
+
+    def versions(self, name: str) -> tuple[Version, ...]:
+        """All versions of a model, the oldest first.
+
+        Raises:
+            RegistryError: There is no such model.
+        """
+        aliases = self._aliases_of(name)
+        return tuple(_version(found, aliases) for found in self._found(name))
+
+    def version(self, name: str, which: int | str) -> Version:
+        """The version with a number or an alias.
+
+        Raises:
+            RegistryError: There is no such model, version or alias; the text says what there is.
+        """
+        known = {version.number: version for version in self.versions(name)}
+        aliases = {alias: version.number for version in known.values() for alias in version.aliases}
+        number = int(which) if str(which).isdecimal() else aliases.get(str(which).removeprefix("@"))
+        if number not in known:
+            have = ", ".join(map(str, known)) or "none"
+            names = ", ".join(f"{alias} -> {to}" for alias, to in sorted(aliases.items())) or "none"
+            raise RegistryError(f"{name} has no version or alias {which!r}: versions: {have}; aliases: {names}")
+        return known[number]
+
+    def champion(self, name: str) -> Version | None:
+        """The version that ships; None if there is none yet."""
+        return next((version for version in self._any(name) if CHAMPION in version.aliases), None)
+
+    def find(self, name: str, result_sha256: str) -> Version | None:
+        """The version that holds a result; None if it is not registered."""
+        return next((version for version in self._any(name) if version.tags.get(RESULT_TAG) == result_sha256), None)
+
+    def run_ids(self, name: str) -> frozenset[str]:
+        """The runs that became versions of a model; empty if there is no such model."""
+        return frozenset(version.run_id for version in self._any(name))
+
+    def params(self, version: Version) -> dict[str, str]:
+        """Every parameter that a version was made with, by its dotted name."""
+        with self.store.talking() as client:
+            return dict(client.get_run(version.run_id).data.params)
+
+    def metrics(self, version: Version) -> dict[str, float]:
+        """Every figure that was measured of a version, by its dotted name."""
+        with self.store.talking() as client:
+            return dict(client.get_run(version.run_id).data.metrics)
+
+    def history(self, name: str) -> tuple[Move, ...]:
+        """Every promotion, rollback and change of stage, the first one first.
+
+        Raises:
+            RegistryError: There is no such model.
+        """
+        self._aliases_of(name)
+        return history.moves(found.tags for found in self._found(name))
+
+    def fetch(self, name: str, which: int | str, folder: Path) -> Version:
+        """Write a version's graphs and reports below a folder, laid out as `Layout`, each checked by its SHA-256.
+
+        Raises:
+            RegistryError: Unknown model or version, or an artefact is missing or not what was registered; then
+                nothing is written.
+        """
+        version = self.version(name, which)
+        fetch(self.store, version, folder)
+        return version
+
+    def _aliases(self) -> dict[str, dict[str, int]]:
+        """Each model's aliases, by name."""
+        if self.store.missing:
+            return {}
+        with self.store.talking() as client:
+            models = sorted(_all_pages(client.search_registered_models), key=lambda model: str(model.name))
+            return {
+                model.name: {str(alias): int(number) for alias, number in sorted(model.aliases.items())}
+                for model in models
+            }
+
+    def _aliases_of(self, name: str) -> dict[str, int]:
+        known = self._aliases()
+        if name not in known:
+            have = ", ".join(known) or "none yet: `make run` registers the first one"
+            raise RegistryError(f"no model {name!r} in {self.store.shown_uri}: models: {have}")
+        return known[name]
+
+    def _any(self, name: str) -> tuple[Version, ...]:
+        return self.versions(name) if name in self._aliases() else ()
+
+    def _found(self, name: str) -> list[Any]:
+        """MLflow's own versions of a model that exists, the oldest first."""
+        with self.store.talking() as client:
+
+            def search(page_token: str | None) -> Any:  # noqa: ANN401  mlflow has no types
+                return client.search_model_versions(f"name='{name}'", page_token=page_token)
+
+            return sorted(_all_pages(search), key=lambda version: int(version.version))
+
+
+def _all_pages(search: Callable[..., Any]) -> Iterator[Any]:
+    token = None
+    while True:
+        page = search(page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _version(found: Any, aliases: Mapping[str, int]) -> Version:  # noqa: ANN401
+    number, stage = int(found.version), found.tags.get(STAGE_TAG)
+    return Version(
+        name=found.name,
+        number=number,
+        stage=stage if stage in STAGES else "None",
+        aliases=tuple(sorted(alias for alias, to in aliases.items() if to == number)),
+        created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
+        run_id=found.run_id or "",
+        tags={key: value for key, value in sorted(found.tags.items()) if not history.is_move(key)},
+    )

@@ -1,0 +1,49 @@
+"""A registered version -> its graphs and reports in a folder laid out as `Layout`, each proven by its SHA-256."""
+
+import json
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from pipeline.errors import RegistryError
+from pipeline.files import digest, write_bytes
+from pipeline.store import Store
+from pipeline.versions import RESULT_FILE, RESULT_TAG, Version
+
+
+def fetch(store: Store, version: Version, folder: Path) -> None:
+    """Write everything that a version's `result.json` lists below a folder, or nothing.
+
+    Raises:
+        RegistryError: An artefact is missing, or not what was registered; nothing was written.
+    """
+    with tempfile.TemporaryDirectory() as temporary, store.talking() as client:
+
+        def checked(path: str, sha256: str) -> bytes:
+            where = f"{path} of {version.name} version {version.number}, in {store.shown_uri},"
+            content = _download(client, version.run_id, path, Path(temporary), where)
+            if digest(content) != sha256:
+                raise RegistryError(
+                    f"{where} has SHA-256 {digest(content)}, expected {sha256}: it is damaged. Restore the "
+                    "store's artefacts, or register the result again in a new store"
+                )
+            return content
+
+        listed = json.loads(checked(RESULT_FILE, version.tags.get(RESULT_TAG, "")))["files"]
+        _refuse_strays(version, listed)
+        contents = {path: checked(path, sha256) for path, sha256 in listed.items()}
+    for path, content in contents.items():
+        write_bytes(folder / path, content)
+
+
+def _download(client: Any, run_id: str, path: str, folder: Path, where: str) -> bytes:  # noqa: ANN401
+    try:
+        return Path(client.download_artifacts(run_id, path, folder)).read_bytes()
+    except Exception as error:  # noqa: BLE001  each kind of artefact store raises its own
+        raise RegistryError(f"{where} cannot be had: {str(error).strip()[:300]}") from None
+
+
+def _refuse_strays(version: Version, listed: list[str]) -> None:
+    for path in map(PurePosixPath, listed):
+        if path.is_absolute() or ".." in path.parts:
+            raise RegistryError(f"{version.name} version {version.number} lists {path}, outside its own folder")
