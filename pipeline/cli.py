@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipeline import cli_ci, cli_registry, cli_service
+from pipeline import cli_registry, cli_service
 from pipeline.errors import GateRefusal, InputError, PipelineError, ReproductionError, SourceError
 from pipeline.files import Layout
 from pipeline.progress import Tell
@@ -34,7 +34,6 @@ app = typer.Typer(
 )
 app.add_typer(cli_registry.app, name="registry")
 app.add_typer(cli_service.app)
-app.add_typer(cli_ci.app, name="ci")
 # Tables keep their shape in a log: only a terminal says how wide it is.
 out, err = (Console(stderr=on_stderr, width=None if stream.isatty() else 110) for on_stderr, stream in STREAMS)
 
@@ -249,50 +248,15 @@ def gate(
 @app.command()
 def report(
     folder: Annotated[Path, typer.Option("--in", help="Root of the layout that holds reports/.")] = Path(),
-    against: Annotated[
-        str | None,
-        typer.Option(
-            metavar="REV",
-            help="Compare with a commit instead. `auto`: where this branch left main (in a pull request, its target); on "
-            "main HEAD if anything was changed since, else the commit before.",
-        ),
-    ] = None,
-    target: Annotated[
-        Path | None, typer.Option("--out", help="With --against: write the Markdown here instead of showing it.")
-    ] = None,
-    refuse_worse: Annotated[
-        bool, typer.Option("--refuse-worse", help="With --against: exit with 3 if a figure is worse beyond noise.")
-    ] = False,
 ) -> None:
-    """Draw figures, write the model card; or compare.
+    """Draw figures, write the model card.
 
-    From the report files alone. With --against it says what changed since a commit: in colours on a terminal, as
-    Markdown elsewhere, which is what a pull request gets as its comment.
+    From the report files alone.
     """
     from pipeline import report as stage  # noqa: PLC0415
 
-    if against is None:
-        if target or refuse_worse:
-            raise InputError("--out and --refuse-worse need --against REV, the commit to compare with")
-        for path in stage.run(Layout(folder)):
-            say(str(path))
-        return
-    from pipeline import comment, comparison  # noqa: PLC0415
-    from pipeline.files import write_text  # noqa: PLC0415
-
-    found = comparison.against(against, folder)
-    text = comment.comment(found)
-    if target:
-        write_text(target, text)
-        say(f"{target}: {comment.headline(found)}")
-    elif out.is_terminal:
-        from rich.markdown import Markdown  # noqa: PLC0415
-
-        out.print(Markdown(comment.unfolded(text)))
-    else:
-        out.file.write(text)
-    if refuse_worse and found.outcome in {"worse", "mixed"}:
-        raise GateRefusal(f"a figure is worse than before: {comment.headline(found)}")
+    for path in stage.run(Layout(folder)):
+        say(str(path))
 
 
 @app.command()
