@@ -10,6 +10,7 @@ with a warning, a record that nobody can be is refused.
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -137,8 +138,7 @@ def bmi_level(bmi: float) -> Level:
     >>> bmi_level(24.96)
     <Level.OVERWEIGHT_LEVEL_I: 'Overweight_Level_I'>
     """
-    rounded = round(bmi, 1)
-    return LEVELS[sum(rounded >= cut for cut in BMI_CUTS)]
+    return LEVELS[bisect_right(BMI_CUTS, round(bmi, 1))]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The commands around the service: package a model, build the Lambda function, run it in Lambda's own runtime."""
 
+import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -90,6 +91,7 @@ def emulate(
             listening = gateway.server(function.invoke, port)
         except OSError as error:
             raise InputError(f"port {port}: {error.strerror}: choose another with PORT=...") from None
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped either way, the runtime must not be left
         out.print(f"Lambda's runtime answers on http://127.0.0.1:{port} (/ui, /docs); Ctrl-C stops it", highlight=False)
         try:
             listening.serve_forever()
