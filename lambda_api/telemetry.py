@@ -5,7 +5,6 @@ CloudWatch's embedded metric format as well, so counters and latencies need no c
 the bins back: `BINNINGS` says what they mean.
 """
 
-import json
 import sys
 import time
 import traceback
@@ -16,6 +15,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import to_json
 
 from lambda_api.contract import BMI_RANGE, Column, columns
 from lambda_api.service import Answered
@@ -160,7 +160,7 @@ class Telemetry:
             **metrics,
             **more,
         }
-        sys.stdout.write(json.dumps(line, separators=(",", ":")) + "\n")
+        sys.stdout.write(to_json(line).decode() + "\n")
         sys.stdout.flush()
 
 
