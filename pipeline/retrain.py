@@ -29,6 +29,9 @@ SAMPLE_STORE = f"sqlite:///{SAMPLE_ROOT.as_posix()}/mlflow.db"
 CHAMPION_FOLDER = "models/champion"
 """Where the champion is exported to below a layout's root: itself laid out as `Layout`."""
 
+INTERRUPTED = (-2, 130)
+"""What a stage exits with that Ctrl-C ended: by the signal, or by typer."""
+
 
 @dataclass(frozen=True)
 class Champion:
@@ -121,9 +124,13 @@ def _failure(error: Exception, cause: BaseException | None) -> PipelineError:
         return RaceLostError(f"another process is running the stages here: wait, then run again. DVC says: {cause}")
     if not isinstance(cause, StageCmdFailedError):
         return PipelineError(f"dvc: {error}" if cause in (None, error) else f"dvc: {error}: {cause}")
+    code = int(found[1]) if (found := re.search(r"exited with (-?\d+)", str(cause))) else 1
+    if code in INTERRUPTED:
+        raise KeyboardInterrupt
+    if code < 0:
+        return PipelineError(f"{error}: the system ended it with signal {-code}; run again")
     failure = PipelineError(f"{error}; mend what it says above and run again")
-    if code := re.search(r"exited with (\d+)", str(cause)):
-        failure.exit_code = int(code[1])  # type: ignore[misc]
+    failure.exit_code = code  # type: ignore[misc]
     return failure
 
 

@@ -106,6 +106,20 @@ def test_a_pass_beside_another_one_is_refused_and_says_who_is_at_work(project: P
     assert "make run elsewhere" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("signal", "code", "said"), [("INT", 130, ""), ("KILL", 1, "the system ended it with signal 9; run again")]
+)
+def test_a_stage_that_is_interrupted_or_killed_is_not_called_wrong(
+    project: Project, signal: str, code: int, said: str
+) -> None:
+    stages = (project.root / "dvc.yaml").read_text(encoding="utf-8")
+    dying = stages.replace("python -m pipeline evaluate", f"kill -{signal} $$")
+    (project.root / "dvc.yaml").write_text(dying, encoding="utf-8")
+    done = project.run("retrain")
+    assert (done.returncode, "mend" in done.stderr) == (code, False), done.stderr
+    assert said in done.stderr
+
+
 def test_params_that_are_wrong_stop_everything_before_it_starts(project: Project) -> None:
     project.set_params(forest={"trees": 3})
     done = project.run("retrain")
