@@ -1,9 +1,10 @@
 """params.yaml in -> one frozen, typed value out; an unknown or missing key is an error that names it."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -167,10 +168,23 @@ def load(path: Path = Path("params.yaml")) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        lines = [
-            f"  {'.'.join(map(str, item['loc'])) or 'the whole file'}: {item['msg']}, got {item['input']!r}"
-            if item["type"] != "missing"
-            else f"  {'.'.join(map(str, item['loc']))}: is missing"
-            for item in error.errors(include_url=False)
-        ]
+        lines = [f"  {_told(item)}" for item in error.errors(include_url=False)]
         raise ParamsError("\n".join([f"{path} is not valid:", *sorted(lines)])) from None
+
+
+def _told(item: ErrorDetails) -> str:
+    key = ".".join(map(str, item["loc"])) or "the whole file"
+    match item["type"]:
+        case "missing":
+            return f"{key}: is missing"
+        case "extra_forbidden":
+            return f"{key}: is unknown, expected one of {', '.join(_keys_beside(item['loc']))}"
+        case _:
+            return f"{key}: {item['msg']}, got {item['input']!r}"
+
+
+def _keys_beside(place: tuple[int | str, ...]) -> list[str]:
+    block: Any = Params
+    for name in place[:-1]:
+        block = block.model_fields[name].annotation
+    return sorted(block.model_fields)

@@ -55,10 +55,22 @@ def test_the_projects_own_file_is_valid_and_frozen(params: Params) -> None:
         params.forest.random_state = 1  # type: ignore[misc]
 
 
-def test_an_unknown_key_is_told_exactly(refusal: Callable[[str], str]) -> None:
-    assert refusal(with_value("forest.n_trees", 50)) == (
-        " is not valid:\n  forest.n_trees: Extra inputs are not permitted, got 50"
-    )
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        (
+            "forest.n_trees",
+            "criterion, max_depth, max_features, min_samples_leaf, n_estimators, random_state",
+        ),
+        ("calibration.exponents.stopp", "start, step, stop"),
+        (
+            "forets",
+            "calibration, data, evaluate, forest, gate, parity, registry, sample, split, train",
+        ),
+    ],
+)
+def test_an_unknown_key_is_told_with_those_that_may_be(refusal: Callable[[str], str], key: str, expected: str) -> None:
+    assert refusal(with_value(key, 50)) == f" is not valid:\n  {key}: is unknown, expected one of {expected}"
 
 
 def test_a_missing_key_is_told_exactly(refusal: Callable[[str], str]) -> None:
