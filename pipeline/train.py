@@ -162,7 +162,7 @@ def run(out: Layout, params: Params, jobs: int = -1, tell: Tell = silent) -> Tra
         folder.mkdir(parents=True, exist_ok=True)
         for fold, graph in enumerate(graphs):
             write_bytes(folder / f"{fold}.onnx", graph)
-        for stale in set(folder.glob("*.onnx")) - {folder / f"{fold}.onnx" for fold in range(len(graphs))}:
+        for stale in set(folder.iterdir()) - {folder / f"{fold}.onnx" for fold in range(len(graphs))}:
             stale.unlink()
     write_json(out.golden, golden(trained.graph, params.parity.seed))
     write_json(out.parity, trained.parity.as_json())

@@ -175,9 +175,12 @@ def test_training_again_writes_the_same_files(layout: Layout, pinned_params: Par
     assert json.loads(layout.parity.read_text()) == json.loads(json.dumps(trained.parity.as_json()))
 
 
-def test_graphs_of_folds_that_are_no_more_are_removed(layout: Layout, small_csv: Path, pinned_params: Params) -> None:
+def test_graphs_of_folds_that_are_no_more_and_halves_of_files_are_removed(
+    layout: Layout, small_csv: Path, pinned_params: Params
+) -> None:
     four = pinned_params.model_copy(update={"split": pinned_params.split.model_copy(update={"folds": 4})})
     clean.run(small_csv, layout, four)
+    (layout.folds / ".0.onnx.killed.part").write_bytes(b"what a killed run left")
     train.run(layout, four, jobs=1)
     assert sorted(path.name for path in layout.folds.iterdir()) == [f"{fold}.onnx" for fold in range(4)]
     data = pinned_params.data.model_copy(update={"collected_rows": None})
