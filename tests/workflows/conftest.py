@@ -1,0 +1,65 @@
+"""The hub that the tests of the workflows push to: made once, copied by each test."""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from pipeline import sample
+from pipeline.params import Params
+from tests.project import make_project
+from tests.workflows.hub import COPIED, ROOT, Hub
+
+FEW_TREES, MORE_TREES = {"n_estimators": 8}, {"n_estimators": 20}
+"""Of two forests on the same 600 invented records, the second passes the gate against the first, and not vice versa."""
+
+BATTERIES = {"random_records": 200, "rounded_records": 200, "threshold_records": 200, "unknown_records": 50}
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """Address of an S3 server."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def first_hub(tmp_path_factory: pytest.TempPathFactory, small_params: Params, s3: str) -> Hub:
+    """A small project that went through the loop once with few trees, and all of it pushed: code, data, registry."""
+    hub = Hub(tmp_path_factory.mktemp("first") / "hub", s3)
+    invented = small_params.sample.model_copy(update={"rows": 600, "seed": 7})
+    csv = tmp_path_factory.mktemp("invented") / "mine.csv"
+    csv.write_text(sample.generate(sample.load_profile(ROOT / sample.PROFILE), invented), encoding="utf-8")
+    project = make_project(hub.repository.root, small_params, csv)
+    project.set_params(forest=FEW_TREES, parity=BATTERIES)
+    for name in COPIED:
+        shutil.copy2(ROOT / name, project.root / name)
+    shutil.copytree(ROOT / ".github", project.root / ".github")
+    hub.bucket("first")
+    done = project.run("retrain", "--data", str(csv))
+    assert done.returncode == 0, done.stdout + done.stderr
+    hub.keep()
+    hub.commit("Train the first model")
+    return hub.clone(hub.root.with_name("pushed"), "pushed")
+
+
+@pytest.fixture
+def hub(tmp_path: Path, first_hub: Hub) -> Hub:
+    """A hub of the test's own, with one champion."""
+    return first_hub.clone(tmp_path / "hub", f"hub-{tmp_path.name.lower().replace('_', '-')[-40:]}")
+
+
+@pytest.fixture(scope="session")
+def better(tmp_path_factory: pytest.TempPathFactory, first_hub: Hub) -> Hub:
+    """A hub to whose main better params were pushed, without the lock that they make; nothing ran yet."""
+    hub = first_hub.clone(tmp_path_factory.mktemp("better") / "hub", "better")
+    hub.repository.set_params(forest=MORE_TREES)
+    hub.commit("Grow more trees")
+    return hub

@@ -1,0 +1,208 @@
+"""A GitHub of this machine's own: a repository, act to run its workflows, an S3 server, and what the runs left behind.
+
+act runs the real workflow files without Docker and without network. Only what talks to GitHub's or AWS's own services
+is replaced, by the few lines of each folder in `actions/`; checkout is act's own.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+from pipeline.registry import Registry
+from tests.project import Project
+
+ROOT = Path(__file__).parents[2]
+ACTIONS = Path(__file__).parent / "actions"
+ACT = ROOT / ".tools/workflows/bin/act"
+REPOSITORY = "us/obesity"
+COPIED = (".gitignore", ".gitattributes", ".dvcignore", "Makefile", "pyproject.toml")
+REGION = "eu-central-1"
+KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
+USES = re.compile(r"uses: (?P<action>[\w-]+/(?P<name>[\w-]+))@(?P<sha>[0-9a-f]{40})")
+CONFIG = """[core]
+    analytics = false
+    autostage = false
+    remote = storage
+['remote "storage"']
+    url = s3://{bucket}/dvc
+    endpointurl = {endpoint}
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one run of a workflow said and how its jobs and steps ended."""
+
+    events: tuple[dict[str, Any], ...]
+
+    @cached_property
+    def jobs(self) -> dict[str, str]:
+        """How each job that ran ended, by its name."""
+        ended = [event for event in self.events if "jobResult" in event]
+        return {event["job"].rpartition("/")[2].strip(): event["jobResult"] for event in ended}
+
+    @cached_property
+    def steps(self) -> dict[str, str]:
+        """How each step that ran ended, by its name."""
+        ended = [event for event in self.events if event.get("stage") == "Main" and "stepResult" in event]
+        return {event["step"]: event["stepResult"] for event in ended}
+
+    @cached_property
+    def said(self) -> str:
+        """Everything that was printed."""
+        return "\n".join(str(event["msg"]).rstrip("\n") for event in self.events)
+
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """What steps handed on."""
+        return {event["name"]: event["arg"] for event in self.events if event.get("command") == "set-output"}
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A repository with its workflows, and where the stand-ins leave what they were given."""
+
+    root: Path
+    s3: str
+
+    @property
+    def repository(self) -> Project:
+        """The project that was pushed."""
+        return Project(self.root / "repository")
+
+    @property
+    def artifacts(self) -> Path:
+        """A folder for each artifact."""
+        return self.root / "artifacts"
+
+    @property
+    def name(self) -> str:
+        """The bucket's name."""
+        found = re.search(r"s3://([\w-]+)/dvc", (self.repository.root / ".dvc/config").read_text(encoding="utf-8"))
+        assert found
+        return found[1]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a team sets in the repository's settings."""
+        roles = {f"AWS_ROLE_{use}": f"arn:aws:iam::123456789012:role/{use.lower()}" for use in ("PUBLISH", "READ")}
+        return {"REGISTRY_URL": f"s3://{self.name}/registry", "AWS_REGION": REGION, **roles}
+
+    def git(self, *arguments: str) -> str:
+        """What git answers."""
+        order = ["git", "-c", "user.name=somebody", "-c", "user.email=somebody@example.org", *arguments]
+        done = subprocess.run(order, cwd=self.repository.root, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def commit(self, message: str) -> str:
+        """Commit everything; the commit."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        return self.git("rev-parse", "HEAD")
+
+    def bucket(self, name: str) -> None:
+        """Make a bucket, which is DVC's remote and where the registry is kept."""
+        self._client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        config = CONFIG.format(bucket=name, endpoint=self.s3)
+        (self.repository.root / ".dvc/config").write_text(config, encoding="utf-8")
+        told = "".join(f"{key}={value}\n" for key, value in {**KEYS, "AWS_ENDPOINT_URL": self.s3}.items())
+        (self.root / "credentials").write_text(told, encoding="utf-8")
+
+    def keep(self) -> None:
+        """Push data, models and registry, as a person does from a laptop."""
+        for order in (["dvc", "push", "--quiet"], ["pipeline", "registry", "push", f"s3://{self.name}/registry"]):
+            self._run(sys.executable, "-m", *order)
+
+    def registry(self, folder: Path) -> Registry:
+        """The registry as it is kept."""
+        folder.mkdir()
+        store = f"sqlite:///{folder}/mlflow.db"
+        order = ("-m", "pipeline", "registry", "pull", f"s3://{self.name}/registry")
+        self._run(sys.executable, *order, MLFLOW_TRACKING_URI=store)
+        return Registry(store)
+
+    def _run(self, *order: str, **environment: str) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW_"))}
+        keys = {**KEYS, "AWS_ENDPOINT_URL": self.s3, "PYTHONWARNINGS": "", "PYTHONPATH": "."}
+        done = subprocess.run(
+            order, cwd=self.repository.root, env={**kept, **keys, **environment}, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def clone(self, root: Path, bucket: str) -> "Hub":
+        """Another hub with the same commits and the same content of its own bucket; of files, only what git has."""
+        hub = Hub(root, self.s3)
+        root.mkdir(parents=True)
+        subprocess.run(["git", "clone", "--quiet", self.repository.root, hub.repository.root], check=True)
+        for lock in (ROOT / "requirements").iterdir():
+            shutil.copystat(lock, hub.repository.root / "requirements" / lock.name)
+        shutil.copystat(ROOT / "pyproject.toml", hub.repository.root / "pyproject.toml")
+        hub.bucket(bucket)
+        for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name):
+            for item in page.get("Contents", ()):
+                source = {"Bucket": self.name, "Key": item["Key"]}
+                self._client.copy_object(Bucket=bucket, Key=item["Key"], CopySource=source)
+        hub.commit("Keep data and registry in another bucket")
+        return hub
+
+    @property
+    def _client(self) -> Any:  # noqa: ANN401  boto3 makes its classes when it runs
+        names = {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
+        return boto3.client("s3", endpoint_url=self.s3, region_name=REGION, **names)
+
+    def written(self, name: str) -> list[str]:
+        """The lines that a stand-in wrote down."""
+        path = self.root / name
+        return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+    def push(self, before: str) -> Ran:
+        """What GitHub runs after a push to main that changes the model."""
+        return self.act("push", "retrain", {"before": before, "ref": "refs/heads/main"})
+
+    def pull_request(self, base: str, repository: str = REPOSITORY) -> Ran:
+        """What GitHub runs for a pull request whose commits were made in a repository: this one, or a fork of it."""
+        head = {"sha": self.git("rev-parse", "HEAD"), "ref": "change", "repo": {"full_name": repository}}
+        told = {"number": 7, "base": {"sha": base, "ref": "main"}, "head": head}
+        return self.act("pull_request", "pull-request", {"pull_request": told})
+
+    def act(self, event_name: str, workflow: str, event: Mapping[str, Any], **environment: str) -> Ran:
+        """Run one workflow file for one event."""
+        told = self.root / "event.json"
+        told.write_text(json.dumps({"repository": {"full_name": REPOSITORY}, **event}), encoding="utf-8")
+        order = [str(ACT), event_name, "--workflows", f".github/workflows/{workflow}.yml", "--eventpath", str(told)]
+        order += ["--platform", "ubuntu-latest=-self-hosted", "--no-cache-server", "--json"]
+        environment |= {
+            "HUB": str(self.root),
+            "VENV": sys.prefix,
+            "PYTHONPATH": ".",  # the checkout's own code, not what the environment was installed from
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "GITHUB_REPOSITORY": REPOSITORY,
+        }
+        flags = {"--var": self.variables, "--env": environment, "--local-repository": _stand_ins()}
+        for flag, values in flags.items():
+            order += [part for name, value in values.items() for part in (flag, f"{name}={value}")]
+        # Nothing of this machine's own environment but the tools: no keys, no home.
+        cache = self.root / "cache"
+        machine = {"PATH": os.environ["PATH"], "HOME": str(self.root / "home"), "XDG_CACHE_HOME": str(cache)}
+        done = subprocess.run(order, cwd=self.repository.root, env=machine, capture_output=True, text=True, check=False)
+        shutil.rmtree(cache, ignore_errors=True)
+        lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
+        ran = Ran(tuple(json.loads(line) for line in lines if line.startswith("{")))
+        assert ran.jobs, done.stdout + done.stderr
+        return ran
+
+
+def _stand_ins() -> dict[str, Path]:
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / ".github").rglob("*.yml")]
+    found = {(use["action"], use["sha"], use["name"]) for text in texts for use in USES.finditer(text)}
+    return {f"{action}@{sha}": ACTIONS / name for action, sha, name in found if (ACTIONS / name).is_dir()}
