@@ -6,7 +6,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3.14 python3 p
 VENV ?= .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
-DATA ?=
+# What a person gives reaches the shell as a variable, never as a piece of the command.
+export DATA ?=
+export AGAINST ?=
 TOOLS := .tools
 # Telemetry off; the variable that names the region is asked for even by what needs no AWS.
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$(or $(AWS_DEFAULT_REGION),eu-central-1) ARCH=$(ARCH) $(TOOLS)/sam/bin/sam
@@ -34,7 +36,7 @@ help: ## list the targets
 
 .PHONY: run
 run: $(VENV)/.run ## get the data, retrain, judge, register, export; DATA=file.csv names the data, DATA=sample needs none
-	@pipeline retrain $(if $(DATA),--data '$(DATA)')
+	@pipeline retrain $(if $(DATA),--data "$$DATA")
 
 .PHONY: test
 test: $(VENV)/.dev ## run the tests
@@ -85,8 +87,9 @@ reproduce: $(VENV)/.run ## run the flow twice, under other conditions, and compa
 	@pipeline reproduce
 
 .PHONY: report
-report: $(VENV)/.run ## draw the figures and write the model card from the reports
+report: $(VENV)/.run ## draw the figures, write the model card, and show what changed; AGAINST=REV compares with a commit
 	@pipeline report
+	@pipeline report --against "$${AGAINST:-auto}"
 
 .PHONY: serve
 serve: $(VENV)/.run ## serve the champion on http://127.0.0.1:8000, reloading when lambda_api changes

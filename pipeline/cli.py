@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipeline import cli_registry, cli_service
+from pipeline import cli_ci, cli_registry, cli_service
 from pipeline.errors import GateRefusal, InputError, PipelineError, ReproductionError, SourceError
 from pipeline.files import Layout
 from pipeline.progress import Tell
@@ -34,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(cli_registry.app, name="registry")
 app.add_typer(cli_service.app)
+app.add_typer(cli_ci.app, name="ci")
 # Tables keep their shape in a log: only a terminal says how wide it is.
 out, err = (Console(stderr=on_stderr, width=None if stream.isatty() else 110) for on_stderr, stream in STREAMS)
 
@@ -53,7 +54,7 @@ def progress() -> Iterator[Tell]:
     if not err.is_terminal:
         start, last = time.monotonic(), ""
 
-        def line(what: str, done: int, total: int) -> None:
+        def line(what: str, done: int, total: int) -> None:  # a notice and a step look alike in a log
             del done, total
             nonlocal last
             if what != last:
@@ -65,10 +66,17 @@ def progress() -> Iterator[Tell]:
         return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    columns = (TextColumn("{task.description:<40}"), BarColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description:<40}", markup=False), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task("start", total=1)
-        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=max(total, 1))
+
+        def draw(what: str, done: int, total: int) -> None:
+            if total:
+                bar.update(task, description=what, completed=done, total=total)
+            else:
+                err.print(what, markup=False, highlight=False, soft_wrap=True)
+
+        yield draw
 
 
 def load_params(path: Path) -> "Params":
@@ -123,6 +131,8 @@ def ingest(
             raise InputError("--accept needs --from FILE, the new data")
         found = door.accept(source, collected_rows, DEFAULT_PARAMS, Layout().raw)
         say(f"accepted {source} as the data: SHA-256 {found.sha256} is now in {DEFAULT_PARAMS}; run `make run`")
+        if collected_rows is None:
+            say("Which rows were collected is not known (--collected-rows N): figures by origin will be absent")
         return
     try:
         with progress() as tell:
@@ -248,15 +258,50 @@ def gate(
 @app.command()
 def report(
     folder: Annotated[Path, typer.Option("--in", help="Root of the layout that holds reports/.")] = Path(),
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REV",
+            help="Compare with a commit instead. `auto`: where this branch left main (in a pull request, its target); on "
+            "main HEAD if anything was changed since, else the commit before.",
+        ),
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option("--out", help="With --against: write the Markdown here instead of showing it.")
+    ] = None,
+    refuse_worse: Annotated[
+        bool, typer.Option("--refuse-worse", help="With --against: exit with 3 if a figure is worse beyond noise.")
+    ] = False,
 ) -> None:
-    """Draw figures, write the model card.
+    """Draw figures, write the model card; or compare.
 
-    From the report files alone.
+    From the report files alone. With --against it says what changed since a commit: in colours on a terminal, as
+    Markdown elsewhere, which is what a pull request gets as its comment.
     """
     from pipeline import report as stage  # noqa: PLC0415
 
-    for path in stage.run(Layout(folder)):
-        say(str(path))
+    if against is None:
+        if target or refuse_worse:
+            raise InputError("--out and --refuse-worse need --against REV, the commit to compare with")
+        for path in stage.run(Layout(folder)):
+            say(str(path))
+        return
+    from pipeline import comment, comparison  # noqa: PLC0415
+    from pipeline.files import write_text  # noqa: PLC0415
+
+    found = comparison.against(against, folder)
+    text = comment.comment(found)
+    if target:
+        write_text(target, text)
+        say(f"{target}: {comment.headline(found)}")
+    elif out.is_terminal:
+        from rich.markdown import Markdown  # noqa: PLC0415
+
+        out.print(Markdown(comment.unfolded(text)))
+    else:
+        out.file.write(text)
+    if refuse_worse and found.outcome in {"worse", "mixed"}:
+        raise GateRefusal(f"a figure is worse than before: {comment.headline(found)}")
 
 
 @app.command()

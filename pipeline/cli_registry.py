@@ -14,6 +14,7 @@ from rich.console import Console, RenderableType
 
 if TYPE_CHECKING:
     from pipeline.registry import Registry
+    from pipeline.remote_store import Carried
 
 app = typer.Typer(
     name="registry",
@@ -28,6 +29,7 @@ Name = Annotated[str, typer.Argument(help="A registered model, such as obesity_c
 Which = Annotated[str, typer.Argument(help="A version's number, or an alias of it.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 Why = Annotated[str, typer.Option("--why", help="The reason; it stays in the version's history.")]
+Place = Annotated[str, typer.Argument(metavar="URL", help="s3://bucket/prefix", show_default=False)]
 
 PLAIN_WIDTH = 110
 """Of a table in a log; only a terminal says how wide it is."""
@@ -102,7 +104,7 @@ def promote(
 
     The gate does this for a challenger that passes; by hand it is yours to answer for, so say why.
 
-    Example: pipeline registry promote obesity_classifier 3 Production --why "approved by the clinic"
+    Example: pipeline registry promote obesity_classifier 3 Production --why "agreed in the review of 23 November"
     """
     registry = _registry()
     champion = registry.champion(name)
@@ -196,3 +198,45 @@ def fetch(
     """
     found = _registry().fetch(name, version, folder)
     _tell(asdict(found), f"{name} version {found.number} is in {folder}.", as_json)
+
+
+@app.command()
+def pull(
+    url: Place,
+    discard: Annotated[
+        bool, typer.Option("--discard", help="Replace work that was never pushed, too; a copy of it stays beside.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Take the registry from S3, where runners are empty each time.
+
+    Does nothing where nothing was ever pushed. Refuses (exit code 3) to replace work that was never pushed.
+
+    Example: pipeline registry pull s3://my-bucket/registry
+    """
+    from pipeline import remote_store  # noqa: PLC0415
+
+    done = remote_store.pull(_registry().store, url, discard=discard)
+    told = "nothing was changed" if not done.changed else f"{done.files} file(s) taken"
+    told = f"state {done.sequence} of {url}: {told}" if done.sequence else f"nothing was ever pushed to {url}"
+    aside = f"\nyour own work, never pushed, is kept in {done.set_aside}" if done.set_aside else ""
+    _tell(_carried(done), told + aside, as_json)
+
+
+@app.command()
+def push(url: Place, as_json: Json = False) -> None:
+    """Put the registry in S3, if nobody else did since it was pulled.
+
+    Who loses a race is refused (exit code 3) and has lost nothing: pull, register and gate again, push.
+
+    Example: pipeline registry push s3://my-bucket/registry
+    """
+    from pipeline import remote_store  # noqa: PLC0415
+
+    done = remote_store.push(_registry().store, url)
+    told = f"{done.files} file(s) put" if done.changed else "there is nothing new to push"
+    _tell(_carried(done), f"state {done.sequence} of {url}: {told}", as_json)
+
+
+def _carried(done: "Carried") -> dict[str, object]:
+    return asdict(done) | {"set_aside": str(done.set_aside) if done.set_aside else None}

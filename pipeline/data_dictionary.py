@@ -14,6 +14,12 @@ ADDED: dict[str, str] = {
 }
 """Columns that `clean` puts beside the contract's, and what they hold."""
 
+# The file as published, 2,111 rows; any other file is somebody else's data.
+UCI_SHA256 = "28b6991062855d3d15642e38b1aa9d1b32fb7abbb5abf5b096f1868cd706154b"
+
+# The page of UCI dataset 544, which its licence asks to name.
+UCI_PAGE = "https://doi.org/10.24432/C5H31Z"
+
 CITATION = """\
 Estimation of Obesity Levels Based On Eating Habits and Physical Condition (2019). UCI Machine Learning Repository,
 dataset 544. https://doi.org/10.24432/C5H31Z. Licence: CC BY 4.0. Described in: Fabio Mendoza Palechor and Alexis de la

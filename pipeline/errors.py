@@ -54,7 +54,12 @@ class DataError(InputError):
 
 
 class SourceError(InputError):
-    """A place that data comes from cannot be reached; the text names each one tried."""
+    """A place that data comes from cannot be reached; the text names each one tried, `brief` is its first line."""
+
+    @property
+    def brief(self) -> str:
+        """What is missing, in one line."""
+        return str(self).splitlines()[0].rstrip(":")
 
 
 class ModelFileError(InputError):

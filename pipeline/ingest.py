@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pipeline.errors import DataError, SourceError
 from pipeline.files import digest, file_digest, read_data, write_bytes
@@ -63,11 +64,15 @@ def ingest(target: Path, sha256: str, url: str, named: Path | None = None, tell:
         except SourceError as error:
             failures.append(f"  {name}: {error}")
             continue
+        if fetch is _from_dvc and digest(content) != sha256:  # what dvc.lock says, maybe of a time before this pin
+            failures.append(f"  {name}: holds another file, SHA-256 {digest(content)}")
+            continue
         _refuse_other(f"what {name} gives", digest(content), sha256, _accept(Path("FILE"), "download it and "))
         write_bytes(target, content)
         return Ingested(target, name, sha256)
+    tried = f"the data was not found here, in DVC or at {urlsplit(url).hostname} (SHA-256 {sha256})"
     advice = "Give the file: `make run DATA=path/to/file.csv`, or run without it: `make run DATA=sample`."
-    raise SourceError("\n".join([f"the data (SHA-256 {sha256}) was not found:", *failures, advice]))
+    raise SourceError("\n".join([f"{tried}:", *failures, advice]))
 
 
 def _refuse_other(what: str, found: str, expected: str, advice: str) -> None:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from lambda_api.contract import LEVELS, fingerprint
 from pipeline import figures
-from pipeline.data_dictionary import CITATION, table
+from pipeline.data_dictionary import CITATION, UCI_SHA256, table
 from pipeline.errors import ModelFileError
 from pipeline.files import Layout, read_bytes, read_json
 from pipeline.guards import PLAUSIBLE_BMI
@@ -106,11 +106,11 @@ beside the model in every table below. Whoever knows a person's height and weigh
 
 
 def _relation(reports: Reports) -> str:
-    return {
-        "real": "The data is",
-        "sample": "The sample was made from aggregated figures of",
-        "other": "The source of the data is not known to this project; its columns and levels are those of",
-    }[reports.data["source"]]
+    if reports.data["sha256"] == UCI_SHA256:
+        return "The data is"
+    if reports.data["source"] == "sample":
+        return "The sample was made from aggregated figures of"
+    return "The source of the data is not known to this project; its columns and levels are those of"
 
 
 def _use(reports: Reports) -> str:

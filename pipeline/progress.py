@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 Tell = Callable[[str, int, int], None]
-"""Called with what is being done, how many parts are done, and how many there are."""
+"""Called with what is being done, how many parts are done, and how many there are; none at all is a notice to keep."""
 
 
 def silent(what: str, done: int, total: int) -> None:

@@ -81,7 +81,11 @@ def retrain(params: Params, data: str | None, tell: Tell = silent) -> Retrained:
     try:
         found = ingest(Layout().raw, params.data.sha256, params.data.url, Path(data) if data else None, tell)
     except SourceError as error:
-        tell(f"{error}\nTaking the embedded sample instead; nothing made from it is ever published.", 0, 1)
+        tell(
+            f"{error.brief}: taking the embedded sample, which is never published (make run DATA=FILE gives the data)",
+            0,
+            0,
+        )
         return _with_sample(params, "no data could be reached", tell)
     return judge(found.came_from, Layout(), dvc_repro(tell), params, Registry(), tell)
 

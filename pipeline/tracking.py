@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lambda_api import contract
 from lambda_api.contract import TARGET, columns, example
+from pipeline.data_dictionary import UCI_PAGE, UCI_SHA256
 from pipeline.files import Layout, flat, write_bytes
 from pipeline.params import Params
 from pipeline.records import COLUMNS, load_processed
@@ -26,9 +27,6 @@ TRUSTED_TYPES = ("pipeline.features.BodyMassIndex", "pipeline.forest.VotingFores
 
 REQUIREMENTS = ("joblib", "mlflow", "numpy", "pandas", "pydantic", "scikit-learn", "skops")
 """What loading the stored Pipeline needs; pinned as installed."""
-
-# The page of UCI dataset 544, which its licence asks to name.
-DATA_PAGE = "https://doi.org/10.24432/C5H31Z"
 
 DATASET_DIGEST = 32
 """Digits of the data's SHA-256 that MLflow has room for."""
@@ -88,7 +86,7 @@ def _log_files(mlflow: Any, layout: Layout, result: Result) -> None:  # noqa: AN
 def _log_data(mlflow: Any, layout: Layout, result: Result) -> None:  # noqa: ANN401
     """Name the data as the run's input, with its columns and size; no record leaves its file."""
     frame = load_processed(layout.records)[[*COLUMNS, TARGET]]
-    page = DATA_PAGE if result.source == "real" else None
+    page = UCI_PAGE if result.data_sha256 == UCI_SHA256 else None
     name, digest = f"obesity-levels-{result.source}", result.data_sha256[:DATASET_DIGEST]
     mlflow.log_input(mlflow.data.from_pandas(frame, page, TARGET, name, digest), context="training")
 

@@ -172,7 +172,7 @@ def test_without_any_source_the_error_names_each_one_and_what_to_do() -> None:
     with pytest.raises(SourceError) as failed:
         ingest(TARGET, SHA256, NOWHERE)
     assert str(failed.value).splitlines() == [
-        f"the data (SHA-256 {SHA256}) was not found:",
+        f"the data was not found here, in DVC or at 127.0.0.1 (SHA-256 {SHA256}):",
         "  DVC's cache or remote: no DVC repository here",
         f"  {NOWHERE}: cannot be reached (ConnectionError)",
         "Give the file: `make run DATA=path/to/file.csv`, or run without it: `make run DATA=sample`.",
