@@ -1,0 +1,389 @@
+"""The registry travels through S3 whole: to another folder, against a racing run, and through an interruption."""
+
+import json
+import logging
+import shutil
+import sqlite3
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from moto.server import ThreadedMotoServer
+
+from lambda_api.contract import example
+from pipeline import portable, remote_store
+from pipeline.errors import RaceLostError, RegistryError
+from pipeline.files import file_digest
+from pipeline.registry import Registry
+from pipeline.remote_store import Carried, pull, push
+
+NAME = "obesity_classifier"
+SECRET = "wJalrXUtnFEMI-not-a-real-secret"  # noqa: S105  a made-up one, to see that it is never told
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of an S3 that runs in this process."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    running = ThreadedMotoServer(port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+@pytest.fixture
+def url(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prefix in a bucket of its own, reached as the environment says."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    bucket = f"b-{uuid.uuid4().hex}"
+    urllib.request.urlopen(urllib.request.Request(f"{server}/{bucket}", method="PUT")).close()  # noqa: S310  our own
+    return f"s3://{bucket}/registry"
+
+
+def home(folder: Path, two_versions: Path, kept: str) -> None:
+    """The two versions' store as a project has it, its artefacts beside it; of those only the ones that are kept."""
+    folder.mkdir(exist_ok=True)
+    shutil.copy(two_versions, folder)
+    for path in two_versions.parent.glob(f"mlartifacts/**/{kept}"):
+        if path.is_file():
+            target = folder / path.relative_to(two_versions.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    portable.relocate(folder / "mlflow.db", two_versions.parent, folder)
+
+
+@pytest.fixture
+def whole(two_versions: Path, tmp_path: Path) -> Registry:
+    """A registry with two versions and all of their artefacts, in a folder whose name needs quoting in a URI."""
+    home(tmp_path / "first run's", two_versions, "*")
+    return at(tmp_path / "first run's")
+
+
+@pytest.fixture
+def first(two_versions: Path, tmp_path: Path) -> Registry:
+    """The same with a few of its artefacts, as each one is a request."""
+    home(tmp_path / "first", two_versions, "*.onnx")
+    return at(tmp_path / "first")
+
+
+def at(folder: Path) -> Registry:
+    return Registry(f"sqlite:///{folder}/mlflow.db", who=lambda: "ada")
+
+
+def stored(url: str) -> dict[str, bytes]:
+    """Every object below the address, by key."""
+    from botocore.session import get_session  # noqa: PLC0415
+
+    bucket = url.removeprefix("s3://").partition("/")[0]
+    client = get_session().create_client("s3")
+    listed = client.list_objects_v2(Bucket=bucket).get("Contents", [])
+    return {item["Key"]: client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed}
+
+
+def said(registry: Registry) -> dict[int, tuple[str, tuple[str, ...]]]:
+    return {version.number: (version.stage, version.aliases) for version in registry.versions(NAME)}
+
+
+def artefacts(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): file_digest(path)
+        for path in (folder / "mlartifacts").rglob("*")
+        if path.is_file()
+    }
+
+
+def text_of(database: Path) -> str:
+    with closing(sqlite3.connect(database)) as connection:
+        return "\n".join(connection.iterdump())
+
+
+def test_what_was_pushed_is_pulled_into_another_folder_and_its_models_load_there(
+    whole: Registry, url: str, tmp_path: Path
+) -> None:
+    pushed = push(whole.store, url)
+    assert pushed == Carried(sequence=1, files=pushed.files, changed=True)
+    second = at(tmp_path / "elsewhere")
+    expected, versions = artefacts(tmp_path / "first run's"), said(whole)
+    assert pull(second.store, url) == Carried(sequence=1, files=len(expected) + 1, changed=True)
+    assert artefacts(tmp_path / "elsewhere") == expected
+    shutil.rmtree(tmp_path / "first run's")  # nothing may be read from there any more
+    assert versions.keys() == {1, 2}
+    assert said(second) == versions
+    assert second.fetch(NAME, 2, tmp_path / "fetched").number == 2
+    with second.store.talking(), second.store.fluent() as mlflow:
+        loaded = mlflow.pyfunc.load_model(f"models:/{NAME}@challenger")
+        assert len(loaded.predict(pd.DataFrame([example()]))) == 1
+    assert "first run" not in text_of(tmp_path / "elsewhere/mlflow.db")
+    assert remote_store.pull(second.store, url) == Carried(sequence=1, files=0, changed=False)
+
+
+def test_a_version_registered_after_a_pull_keeps_its_artefacts_in_the_new_folder(
+    first: Registry, url: str, tmp_path: Path
+) -> None:
+    push(first.store, url)
+    second = at(tmp_path / "elsewhere")
+    pull(second.store, url)
+    with second.store.talking() as client:
+        experiment = client.get_experiment_by_name(NAME)
+        run = client.create_run(experiment.experiment_id)
+    assert experiment.artifact_location == (tmp_path / "elsewhere/mlartifacts").as_uri()
+    assert run.info.artifact_uri.startswith((tmp_path / "elsewhere/mlartifacts").as_uri())
+
+
+def test_the_portable_copy_names_no_folder_of_this_machine(first: Registry, url: str, tmp_path: Path) -> None:
+    push(first.store, url)
+    listing = json.loads(stored(url)["registry/pieces/" + digest_path(stored(url)["registry/state.json"])])
+    database = stored(url)["registry/pieces/" + path_of(listing["database"])]
+    copy = tmp_path / "copy.db"
+    copy.write_bytes(database)
+    with closing(sqlite3.connect(copy)) as connection:
+        for table, column in (("runs", "artifact_uri"), ("logged_models", "artifact_location")):
+            found = [value for (value,) in connection.execute(f"SELECT {column} FROM {table}")]  # noqa: S608
+            assert found
+            assert all(value.startswith("obesity-registry:///mlartifacts/") for value in found)
+
+
+def path_of(sha256: str) -> str:
+    return f"{sha256[:2]}/{sha256}"
+
+
+def digest_path(state: bytes) -> str:
+    return path_of(json.loads(state)["listing"])
+
+
+def test_a_push_with_nothing_new_writes_nothing(first: Registry, url: str) -> None:
+    push(first.store, url)
+    before = stored(url)
+    assert push(first.store, url) == Carried(sequence=1, files=0, changed=False)
+    assert stored(url) == before
+
+
+def test_a_second_push_sends_only_what_is_new(first: Registry, url: str) -> None:
+    push(first.store, url)
+    first.promote(NAME, 1, "Production", expected=None)
+    assert push(first.store, url) == Carried(sequence=2, files=1, changed=True)  # the database
+
+
+def test_who_works_on_an_old_state_is_refused_pulls_and_succeeds(first: Registry, url: str, tmp_path: Path) -> None:
+    push(first.store, url)
+    second = at(tmp_path / "second")
+    pull(second.store, url)
+    first.promote(NAME, 1, "Production", expected=None, why="first")
+    push(first.store, url)
+    second.promote(NAME, 2, "Production", expected=None, why="second")
+    before = stored(url)
+    with pytest.raises(RaceLostError, match=r"somebody pushed .* registry pull --discard") as refused:
+        push(second.store, url)
+    assert refused.value.exit_code == 3
+    assert stored(url) == before
+    with pytest.raises(RaceLostError, match="never pushed"):
+        pull(second.store, url)
+    assert said(second)[2] == ("Production", ("challenger", "champion"))
+    done = pull(second.store, url, discard=True)
+    assert done.set_aside is not None
+    assert "second" in text_of(done.set_aside)
+    second.promote(NAME, 2, "Production", expected=1, why="second")
+    assert push(second.store, url).sequence == 3
+    pull(first.store, url)
+    assert [(move.why, move.moved_from, move.moved_to) for move in first.history(NAME)] == [
+        ("first", None, 1),
+        ("second", 1, 2),
+    ]
+
+
+def test_of_two_pushes_at_the_same_moment_exactly_one_wins(first: Registry, url: str, tmp_path: Path) -> None:
+    push(first.store, url)
+    second = at(tmp_path / "second")
+    pull(second.store, url)
+    first.promote(NAME, 1, "Production", expected=None, why="first")
+    second.promote(NAME, 2, "Production", expected=None, why="second")
+    won: list[Carried] = []
+
+    def meanwhile(what: str, done: int, total: int) -> None:
+        """After the second has looked, and before it writes the state, the first pushes."""
+        del what, done, total
+        if not won:
+            won.append(push(first.store, url))
+
+    with pytest.raises(RaceLostError):
+        push(second.store, url, meanwhile)
+    assert won == [Carried(sequence=2, files=1, changed=True)]
+    third = at(tmp_path / "third")
+    pull(third.store, url)
+    assert [move.why for move in third.history(NAME)] == ["first"]
+
+
+def test_two_first_pushes_at_the_same_moment_do_not_overwrite_each_other(
+    first: Registry, two_versions: Path, url: str, tmp_path: Path
+) -> None:
+    home(tmp_path / "second", two_versions, "*.onnx")
+    second = at(tmp_path / "second")
+    second.promote(NAME, 2, "Production", expected=None)
+    once_only = iter([True])
+    with pytest.raises(RaceLostError):
+        push(second.store, url, lambda *_: next(once_only, False) and push(first.store, url))
+    assert json.loads(stored(url)["registry/state.json"])["sequence"] == 1
+
+
+def test_an_interrupted_push_leaves_the_state_and_the_next_one_completes_it(
+    first: Registry, url: str, tmp_path: Path
+) -> None:
+    def interrupted(what: str, done: int, total: int) -> None:
+        del what, total
+        if done == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        push(first.store, url, interrupted)
+    assert stored(url)
+    assert "registry/state.json" not in stored(url)
+    assert pull(at(tmp_path / "second").store, url) == Carried(sequence=0, files=0, changed=False)
+    assert push(first.store, url).sequence == 1
+    assert pull(at(tmp_path / "second").store, url).changed
+
+
+def test_a_push_killed_after_its_last_write_is_known_as_done(first: Registry, url: str, tmp_path: Path) -> None:
+    push(first.store, url)
+    (tmp_path / "first/mlflow.db.remote").unlink()
+    assert push(first.store, url) == Carried(sequence=1, files=0, changed=False)
+    first.promote(NAME, 1, "Production", expected=None)
+    assert push(first.store, url).sequence == 2
+
+
+def test_a_pull_does_not_touch_work_that_only_this_side_has(first: Registry, url: str) -> None:
+    push(first.store, url)
+    first.promote(NAME, 1, "Production", expected=None)
+    assert pull(first.store, url) == Carried(sequence=1, files=0, changed=False)
+    assert said(first)[1] == ("Production", ("baseline", "champion"))
+
+
+def test_a_store_without_work_is_replaced_without_asking(
+    first: Registry, url: str, tmp_path: Path, empty_store: Path
+) -> None:
+    push(first.store, url)
+    (tmp_path / "new").mkdir()
+    shutil.copy(empty_store, tmp_path / "new/mlflow.db")
+    second = at(tmp_path / "new")
+    assert pull(second.store, url).set_aside is None
+    assert sorted(said(second)) == [1, 2]
+
+
+def test_a_damaged_object_is_refused_and_the_registry_stays(first: Registry, url: str, tmp_path: Path) -> None:
+    push(first.store, url)
+    bucket = remote_store.Bucket(url)
+    key = next(key for key in sorted(stored(url)) if "/pieces/" in key).removeprefix("registry/")
+    found = bucket.get(key)
+    assert found is not None
+    bucket.put(key, b"damaged", found[1])
+    with pytest.raises(RegistryError, match=f"{key} is damaged: restore it"):
+        pull(at(tmp_path / "second").store, url)
+    assert not (tmp_path / "second/mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ({"database": "0" * 64, "content": "0", "artifacts": {"../../evil": "0" * 64}}, "outside of mlartifacts/"),
+        ({"database": "0" * 64, "content": "0", "artifacts": {"/etc/passwd": "0" * 64}}, "outside of mlartifacts/"),
+    ],
+)
+def test_a_listing_that_names_files_elsewhere_is_refused(
+    url: str, tmp_path: Path, listed: dict[str, object], message: str
+) -> None:
+    bucket, text = remote_store.Bucket(url), json.dumps(listed).encode()
+    sha256 = remote_store.digest(text)
+    bucket.put(f"pieces/{path_of(sha256)}", text, None)
+    bucket.put("state.json", json.dumps({"format": 1, "sequence": 1, "listing": sha256}).encode(), None)
+    with pytest.raises(RegistryError, match=message):
+        pull(at(tmp_path / "second").store, url)
+
+
+@pytest.mark.parametrize("state", [b"no json", b"[]", b"{}", b'{"format": 1, "sequence": 1}'])
+def test_a_state_that_is_none_is_refused(url: str, tmp_path: Path, state: bytes) -> None:
+    remote_store.Bucket(url).put("state.json", state, None)
+    with pytest.raises(RegistryError, match="is no registry's state"):
+        pull(at(tmp_path / "second").store, url)
+
+
+def test_a_state_of_a_newer_format_is_refused(url: str, tmp_path: Path) -> None:
+    remote_store.Bucket(url).put("state.json", b'{"format": 2}', None)
+    with pytest.raises(RegistryError, match="newer version"):
+        pull(at(tmp_path / "second").store, url)
+
+
+def no_credentials(monkeypatch: pytest.MonkeyPatch, server: str) -> None:
+    del server
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+
+
+def unreachable(monkeypatch: pytest.MonkeyPatch, server: str) -> None:
+    del server
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+
+
+def unknown_profile(monkeypatch: pytest.MonkeyPatch, server: str) -> None:
+    del server
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (no_credentials, r"cannot be read \(NoCredentialsError\): log in to AWS"),
+        (unreachable, r"cannot be read \(EndpointConnectionError\): check the network"),
+        (unknown_profile, r"cannot be opened \(ProfileNotFound\): log in to AWS, or name a profile"),
+    ],
+)
+def test_an_s3_that_cannot_be_used_says_what_to_do_and_no_secret(
+    url: str,
+    server: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    harm: Callable[[pytest.MonkeyPatch, str], None],
+    message: str,
+) -> None:
+    harm(monkeypatch, server)
+    with pytest.raises(RegistryError, match=message) as refused:
+        pull(at(tmp_path).store, url)
+    assert SECRET not in str(refused.value)
+    assert "AKIA" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("url")
+def test_a_missing_bucket_says_so(first: Registry) -> None:
+    with pytest.raises(RegistryError, match="there is no bucket nobody-has-it: create it"):
+        push(first.store, "s3://nobody-has-it/registry")
+
+
+@pytest.mark.parametrize("place", ["bucket/prefix", "https://bucket", "s3://", f"s3://key:{SECRET}@bucket/prefix"])
+def test_an_address_that_is_none_is_refused_and_not_repeated(tmp_path: Path, place: str) -> None:
+    with pytest.raises(RegistryError, match="is written s3://bucket/prefix") as refused:
+        pull(at(tmp_path).store, place)
+    assert SECRET not in str(refused.value)
+
+
+@pytest.mark.usefixtures("url")
+def test_nothing_to_push_and_a_server_are_refused(url: str, tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match=r"there is no registry .* to push: `pipeline register` makes one"):
+        push(at(tmp_path).store, url)
+    with pytest.raises(RegistryError, match="is a server, which needs no carrying"):
+        push(Registry("http://user:hidden@127.0.0.1:9").store, url)
+
+
+def test_artefacts_outside_of_the_stores_folder_are_refused(two_versions: Path, url: str, tmp_path: Path) -> None:
+    shutil.copy(two_versions, tmp_path / "mlflow.db")  # its artefacts lie elsewhere
+    with pytest.raises(RegistryError, match="artefacts outside of"):
+        push(at(tmp_path).store, url)
+    assert stored(url) == {}
