@@ -199,6 +199,21 @@ def test_gate_never_crowns_a_model_from_the_sample_over_one_from_other_data(
     assert registry.version(NAME, "champion").number == 1
 
 
+def test_gate_completes_a_promotion_that_was_killed_after_the_alias_and_tells_so_once(
+    registry: Registry, good: Layout, easy: Params
+) -> None:
+    with registry.store.talking() as client:
+        client.set_registered_model_alias(NAME, "champion", "2")
+    assert run(good, easy, registry, dry_run=True).outcome == "unchanged"
+    assert registry.history(NAME) == ()
+    for _ in range(2):
+        assert run(good, easy, registry).outcome == "unchanged"
+        (move,) = registry.history(NAME)
+        assert (move.action, move.moved_from, move.moved_to) == ("promotion", None, 2)
+        assert "interrupted" in move.why
+        assert registry.version(NAME, "champion").stage == "Production"
+
+
 def test_gate_loses_a_race_without_a_verdict_when_the_champion_moves_meanwhile(
     registry: Registry, good: Layout, easy: Params
 ) -> None:

@@ -101,6 +101,26 @@ def test_promoting_the_champion_again_completes_a_promotion_that_was_killed_afte
     assert len(registry.history(NAME)) == 2
 
 
+def test_rolling_back_again_completes_a_rollback_that_was_killed_after_the_alias(registry: Registry) -> None:
+    registry.promote(NAME, 1, "Production", expected=None)
+    registry.promote(NAME, 2, "Production", expected=1)
+    with registry.store.talking() as client:
+        client.set_registered_model_alias(NAME, "champion", "1")
+    move = registry.rollback(NAME)
+    assert (move.action, move.moved_from, move.moved_to) == ("rollback", 2, 1)
+    assert {number: stage for number, (stage, _) in stages(registry).items()} == {1: "Production", 2: "Archived"}
+    with pytest.raises(RegistryError, match="version 1 is the first champion"):
+        registry.rollback(NAME)
+
+
+def test_nothing_stays_in_production_beside_a_champion_that_follows_a_killed_promotion(registry: Registry) -> None:
+    registry.promote(NAME, 1, "Production", expected=None)
+    with registry.store.talking() as client:
+        client.delete_registered_model_alias(NAME, "champion")
+    registry.promote(NAME, 2, "Production", expected=None)
+    assert {number: stage for number, (stage, _) in stages(registry).items()} == {1: "Archived", 2: "Production"}
+
+
 def test_of_two_writers_the_second_loses_the_race_and_changes_nothing(opened: Open) -> None:
     one, two = opened(), opened()
     seen = two.champion(NAME)
