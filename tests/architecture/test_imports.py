@@ -103,6 +103,7 @@ def test_no_service_module_knows_the_pipeline_or_anything_heavier_than_its_model
 @pytest.mark.parametrize(
     ("package", "allowed"),
     [
+        ("botocore", {"pipeline/remote_store.py"}),
         ("mlflow", {"pipeline/store.py", "pipeline/tracking.py"}),
         ("onnx", {"pipeline/export.py"}),
         ("skl2onnx", {"pipeline/export.py"}),

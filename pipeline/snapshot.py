@@ -1,0 +1,289 @@
+"""A revision, or the working tree, in -> its results as values out, read from files only.
+
+What was committed is read through git, never checked out; DVC's cache gives the answers behind the figures where it
+has them. A file that is not there is None, so that a comparison can say which part is new. Nothing is trained, and
+nothing of a revision's code is run.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import math
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from pipeline.errors import InputError, ModelFileError
+from pipeline.files import Layout, file_digest
+
+AUTO = "auto"
+"""Instead of a revision: `default_base` chooses."""
+
+LOCK, PIPELINE, PARAMS = "dvc.lock", "dvc.yaml", "params.yaml"
+PACKAGE = "build/package.json"
+"""Size and prediction cost of the function, where it was built; never in git."""
+
+Report = Mapping[str, Any]
+Read = Callable[[str], bytes | None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a graph that never saw a record says about it."""
+
+    fold: str
+    predicted: str
+
+
+Answers = Mapping[tuple[str, str], Answer]
+"""By record key and true level; both, because a corrected level keeps the key."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Results as they lie in files; None where there is no such file.
+
+    `answers` are there only if they are the very ones that `metrics` was made from.
+    """
+
+    name: str
+    params: Mapping[str, Any]
+    stages: Mapping[str, Any]
+    metrics: Report | None = None
+    data: Report | None = None
+    parity: Report | None = None
+    confusion: Mapping[tuple[str, str], int] | None = None
+    answers: Answers | None = None
+    verdict: Report | None = None
+    package: Report | None = None
+    model_file_sha256: str | None = None
+    stale: tuple[str, ...] = ()
+
+
+def git(root: Path, *arguments: str) -> bytes | None:
+    """What a git command prints; None where it fails, or there is no git or no repository."""
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)  # noqa: S603, S607
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def commit_of(root: Path, rev: str) -> str:
+    """The commit that a revision names, 40 digits.
+
+    Raises:
+        InputError: There is no such commit here.
+    """
+    found = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
+    if found is None:
+        raise InputError(
+            f"no commit {rev!r} here: name a branch, a tag or a commit of this git repository; in a shallow clone, "
+            "fetch it first (`git fetch --unshallow`, or fetch-depth: 0 for actions/checkout)"
+        )
+    return found.decode().strip()
+
+
+def default_base(root: Path) -> str | None:
+    """The commit that this work started from; None if there is none before it.
+
+    On a branch it is the merge base with main, in a pull request with its target branch. On main itself it is HEAD
+    while anything in the working tree differs from it, else the commit before.
+    """
+    if git(root, "rev-parse", "HEAD") is None:
+        return None
+    target, head = os.environ.get("GITHUB_BASE_REF") or "main", commit_of(root, "HEAD")
+    places = (f"refs/remotes/origin/{target}", f"refs/heads/{target}")
+    found = next((commit for place in places if (commit := git(root, "merge-base", "HEAD", place))), None)
+    base = found.decode().strip() if found else head
+    if base != head or git(root, "status", "--porcelain", "--untracked-files=no"):
+        return base
+    before = git(root, "rev-parse", "--verify", "--quiet", "HEAD~1")
+    return before.decode().strip() if before else None
+
+
+def of_revision(root: Path, rev: str) -> Snapshot:
+    """What was committed in a revision.
+
+    Raises:
+        InputError: There is no such revision.
+        ModelFileError: A file in it is damaged.
+    """
+    commit = commit_of(root, rev)
+    name = commit[:8] if commit.startswith(rev) else f"{rev} ({commit[:8]})"
+
+    def read(path: str) -> bytes | None:
+        return git(root, "show", f"{commit}:./{path}")
+
+    stages = _stages(read, name)
+    metrics = _json(read, "reports/metrics.json", name)
+    content = _from_dvc(root, commit) if metrics is not None and "evaluate" in stages else None
+    return Snapshot(
+        name=name,
+        params=_params(read, name),
+        stages=stages,
+        metrics=metrics,
+        data=_json(read, "reports/data.json", name),
+        parity=_json(read, "reports/parity.json", name),
+        confusion=_confusion(read("reports/plots/confusion.csv")),
+        answers=_answers(content, metrics),
+    )
+
+
+def of_tree(root: Path, folder: Path = Path()) -> Snapshot:
+    """What lies in the working tree now.
+
+    Args:
+        root: The project's root, with params.yaml and dvc.lock.
+        folder: Where the layout with the reports lies, from `root`.
+
+    Raises:
+        ModelFileError: A file is damaged.
+    """
+    layout = Layout(root / folder)
+
+    def read(path: str) -> bytes | None:
+        place = root / path if path in {LOCK, PIPELINE, PARAMS, PACKAGE} else root / folder / path
+        return place.read_bytes() if place.is_file() else None
+
+    stages, metrics = _stages(read, "here"), _json(read, "reports/metrics.json", "here")
+    params = _params(read, "here")
+    return Snapshot(
+        name="this",
+        params=params,
+        stages=stages,
+        metrics=metrics,
+        data=_json(read, "reports/data.json", "here"),
+        parity=_json(read, "reports/parity.json", "here"),
+        confusion=_confusion(read("reports/plots/confusion.csv")),
+        answers=_answers(read("reports/answers.csv"), metrics),
+        verdict=_json(read, "reports/verdict.json", "here"),
+        package=_json(read, PACKAGE, "here"),
+        model_file_sha256=file_digest(layout.model) if layout.model.is_file() else None,
+        stale=_stale(root, stages, params) if folder == Path() else (),
+    )
+
+
+def dotted(value: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401  walks JSON
+    """The leaves of nested mappings under dotted names.
+
+    >>> dotted({"forest": {"max_depth": None}, "seed": 7})
+    {'forest.max_depth': None, 'seed': 7}
+    """
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    found: dict[str, Any] = {}
+    for key, item in value.items():
+        found |= dotted(item, f"{prefix}.{key}" if prefix else str(key))
+    return found
+
+
+def number(value: object) -> float | None:
+    """The value if it is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+def _json(read: Read, path: str, where: str) -> Report | None:
+    content = read(path)
+    if content is None:
+        return None
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        raise ModelFileError(f"{path} ({where}) is not JSON ({error}): make it again with `dvc repro`") from None
+    if not isinstance(value, dict):
+        raise ModelFileError(f"{path} ({where}) is not a report of this project: make it again with `dvc repro`")
+    return value
+
+
+def _yaml(read: Read, path: str, where: str) -> Mapping[str, Any]:
+    try:
+        value = YAML(typ="safe").load(read(path) or b"")
+    except (YAMLError, ValueError) as error:
+        raise ModelFileError(f"{path} ({where}) is not YAML: {error}") from None
+    return value if isinstance(value, Mapping) else {}
+
+
+def _stages(read: Read, where: str) -> Mapping[str, Any]:
+    stages = _yaml(read, LOCK, where).get("stages")
+    return stages if isinstance(stages, Mapping) else {}
+
+
+def _params(read: Read, where: str) -> Mapping[str, Any]:
+    return dotted(_yaml(read, PARAMS, where)) if read(PARAMS) else {}
+
+
+def _rows(content: bytes | None, columns: set[str]) -> list[dict[str, str]] | None:
+    """The rows of a CSV that has these columns; None for anything else."""
+    if content is None:
+        return None
+    reader = csv.DictReader(io.StringIO(content.decode("utf-8", "replace"), newline=""))
+    try:
+        rows = list(reader)
+    except csv.Error:
+        return None
+    return rows if columns <= set(reader.fieldnames or ()) else None
+
+
+def _confusion(content: bytes | None) -> Mapping[tuple[str, str], int] | None:
+    rows = _rows(content, {"actual", "predicted"})
+    return None if rows is None else Counter((row["actual"], row["predicted"]) for row in rows)
+
+
+def _answers(content: bytes | None, metrics: Report | None) -> Answers | None:
+    rows = _rows(content, {"record", "fold", "actual", "predicted"})
+    if not rows or metrics is None:
+        return None
+    accuracy = number(dotted(metrics).get("out_of_fold.accuracy"))
+    right = sum(row["actual"] == row["predicted"] for row in rows) / len(rows)
+    if accuracy is None or not math.isclose(right, accuracy, abs_tol=1e-6):
+        return None
+    return {(row["record"], row["actual"]): Answer(row["fold"], row["predicted"]) for row in rows}
+
+
+def _from_dvc(root: Path, commit: str) -> bytes | None:
+    """The answers of a commit from DVC's cache, else from its remote; None where neither has them."""
+    if not (root / ".dvc").is_dir():
+        return None
+    import dvc.api  # noqa: PLC0415  takes a second
+    from dvc.exceptions import DvcException  # noqa: PLC0415
+
+    try:
+        with dvc.api.open("reports/answers.csv", repo=str(root.absolute()), rev=commit, mode="rb") as stream:
+            return bytes(stream.read())
+    except (DvcException, OSError, ValueError):  # each remote raises its own; without answers, intervals decide
+        return None
+
+
+def _stale(root: Path, stages: Mapping[str, Any], params: Mapping[str, Any]) -> tuple[str, ...]:
+    """What dvc.lock says otherwise than the files here: the results are not of this code, these params or this data."""
+    known = _yaml(lambda path: (root / path).read_bytes() if (root / path).is_file() else None, PIPELINE, "here")
+    wanted = known.get("stages") or {}
+    found = [f"stage {name} is in {PIPELINE} but not in {LOCK}" for name in wanted if name not in stages]
+    for name, stage in stages.items():
+        found += [
+            f"{name}: {file['path']} is not what was locked"
+            for file in [*stage.get("deps", []), *stage.get("outs", [])]
+            if (root / file["path"]).is_file() and _md5(root / file["path"]) != file.get("md5")
+        ]
+        found += [
+            f"{name}: {key} in {PARAMS} is not what was locked"
+            for key, value in stage.get("params", {}).get(PARAMS, {}).items()
+            if dotted(value, key) != {leaf: now for leaf, now in params.items() if f"{leaf}.".startswith(f"{key}.")}
+        ]
+    return tuple(dict.fromkeys(found))
+
+
+def _md5(path: Path) -> str:
+    """As DVC locks a file."""
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
