@@ -1,6 +1,6 @@
 """A comparison in -> the Markdown that a person decides by, in ten seconds; details are folded.
 
-The same comparison always makes the same text, within GitHub's limit: the last details give way first.
+The same comparison always makes the same text, within GitHub's limit: details that no longer fit are left out.
 """
 
 import math
@@ -18,6 +18,7 @@ MARKER = "<!-- obesity-levels report -->"
 
 # GitHub counts characters; bytes are never fewer.
 LARGEST_BYTES = 65_536
+LEFT_OUT = "{gone} of {of} details are left out: the comment would be too long."
 SHOWN_STALE = 20
 SHOWN_DIGITS = 12
 SHOWN_TEXT = 600
@@ -51,13 +52,22 @@ def comment(found: Comparison, links: Links | None = None) -> str:
     links = links if links is not None else Links.of(os.environ)
     head = [f"## {headline(found)}", *_warnings(found), *_main(found)]
     details, foot = list(_details(found)), [_foot(found, links), MARKER]
-    for kept in range(len(details), -1, -1):
-        gone = len(details) - kept
-        left_out = [f"{gone} of {len(details)} details are left out: the comment would be too long."] if gone else []
-        text = "\n\n".join([*head, *details[:kept], *left_out, *foot]) + "\n"
-        if len(text.encode()) <= LARGEST_BYTES:
-            return text
-    return "\n\n".join([head[0], *foot]) + "\n"
+    if _bytes([*head, LEFT_OUT, *foot]) > LARGEST_BYTES:
+        head = head[:1]
+    kept: list[str] = []
+    for detail in details:
+        if _bytes([*head, *kept, detail, LEFT_OUT, *foot]) <= LARGEST_BYTES:
+            kept.append(detail)
+    gone = len(details) - len(kept)
+    return _joined([*head, *kept, *([LEFT_OUT.format(gone=gone, of=len(details))] if gone else []), *foot])
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return "\n\n".join(parts) + "\n"
+
+
+def _bytes(parts: Sequence[str]) -> int:
+    return len(_joined(parts).encode())
 
 
 def unfolded(text: str) -> str:

@@ -432,22 +432,33 @@ def test_values_that_are_no_text_are_shown_as_json() -> None:
     assert json.loads(code({"b": 1, "a": None}).strip("`")) == {"a": None, "b": 1}
 
 
-def huge(count: int) -> Mapping[str, str]:
-    return {f"key{place:06d}{'x' * 70}": "é" * 500 for place in range(count)}
+def huge(count: int, letter: str) -> Mapping[str, str]:
+    return {f"key{place:06d}{'x' * 70}": letter * 500 for place in range(count)}
 
 
 def test_a_comment_fits_githubs_limit_and_says_what_it_leaves_out() -> None:
-    levels = {f"level{place:05d}{'|' * 60}": share(0.5, 0.1, "recall") for place in range(3000)}
+    names = [f"level{place:05d}{'|' * 60}" for place in range(300)]
+    levels = {name: share(0.5, 0.1, "recall") for name in names}
     found = metrics(0.97) | {"levels": levels, "slices": {f"s{place}": levels for place in range(3)}}
-    this = side("this", 0.97, "b", metrics=found, params=huge(2000), stale=tuple(huge(500)))
-    text = comment(compare(BASE, this), NOWHERE)
+    this = side(
+        "this",
+        0.97,
+        "b",
+        metrics=found,
+        params=huge(2000, "é"),
+        stale=tuple(huge(500, "")),
+        confusion=Counter({(one, other): 7 for one in names for other in names}),
+    )
+    text = comment(compare(replace(BASE, params=huge(2000, "ü")), this), NOWHERE)
     assert len(text.encode()) <= LARGEST_BYTES
     assert text.startswith("## ✅ Better than `main`")
-    assert text.endswith(f"{MARKER}\n")
-    assert "> - `key000019" in text
-    assert "key000020" not in text.partition("<details>")[0]
-    assert "(+2942 more rows)" in text
-    assert re.search(r"\n\n[1-7] of 7 details are left out: the comment would be too long\.\n\n", text)
+    assert text.count("\n> - key") == 20
+    assert "<summary>Parameters: 2000 changed</summary>" in text
+    assert "(+1940 more rows)" in text
+    assert "Confusion matrix" not in text
+    assert text.endswith(
+        f"1 of 7 details are left out: the comment would be too long.\n\nCompared with `main`\n\n{MARKER}\n"
+    )
 
 
 def test_the_same_comparison_makes_the_same_text() -> None:
