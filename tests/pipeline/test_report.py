@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from lambda_api.contract import LEVELS, columns
 from pipeline import figures, report
-from pipeline.data_dictionary import ADDED, data_dictionary, table
+from pipeline.data_dictionary import ADDED, UCI_SHA256, data_dictionary, table
 from pipeline.errors import ModelFileError
 from pipeline.files import Layout, write_csv, write_json, write_text
 from pipeline.records import COLUMNS, PROCESSED
@@ -69,7 +69,7 @@ METRICS: dict[str, Any] = {
 }
 DATA: dict[str, Any] = {
     "source": "real",
-    "sha256": "d" * 64,
+    "sha256": UCI_SHA256,
     "rows_read": 1302,
     "duplicates_dropped": 2,
     "records": 1300,
@@ -107,9 +107,9 @@ DRAWERS: dict[str, Callable[[str], Figure]] = {
 }
 
 
-def write(layout: Layout, metrics: dict[str, Any] = METRICS, source: str = "real") -> Layout:
+def write(layout: Layout, metrics: dict[str, Any] = METRICS, source: str = "real", sha256: str = UCI_SHA256) -> Layout:
     """The reports above as files, with other metrics or another source."""
-    write_json(layout.data_report, DATA | {"source": source})
+    write_json(layout.data_report, DATA | {"source": source, "sha256": sha256})
     write_json(layout.metrics, metrics)
     write_json(layout.parity, PARITY)
     for name, plot in (("confusion", CONFUSION), ("reliability", RELIABILITY), ("importances", IMPORTANCES)):
@@ -172,17 +172,24 @@ def test_every_figure_of_a_sample_says_so_in_its_title(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "title", "warned", "licence"),
+    ("source", "sha256", "title", "warned", "licence"),
     [
-        ("real", "# Model card: obesity levels", None, "The data is"),
-        ("sample", "# Model card: obesity levels (sample)", "**Sample.**", "The sample was made from"),
-        ("other", "# Model card: obesity levels", "**Not the pinned data.**", "The source of the data is not known"),
+        ("real", UCI_SHA256, "# Model card: obesity levels", None, "The data is"),
+        ("real", "d" * 64, "# Model card: obesity levels", None, "The source of the data is not known"),
+        ("sample", "d" * 64, "# Model card: obesity levels (sample)", "**Sample.**", "The sample was made from"),
+        (
+            "other",
+            "d" * 64,
+            "# Model card: obesity levels",
+            "**Not the pinned data.**",
+            "The source of the data is not known",
+        ),
     ],
 )
 def test_the_card_says_which_data_the_model_was_made_from(
-    tmp_path: Path, source: str, title: str, warned: str | None, licence: str
+    tmp_path: Path, source: str, sha256: str, title: str, warned: str | None, licence: str
 ) -> None:
-    card = report.model_card(write(Layout(tmp_path), source=source))
+    card = report.model_card(write(Layout(tmp_path), source=source, sha256=sha256))
     assert card.splitlines()[0] == title
     assert re.findall(r"^> (\*\*.*?\*\*)", card, re.MULTILINE) == ([warned] if warned else [])
     assert f"## Data and licence\n\n{licence}" in card
