@@ -67,6 +67,16 @@ class Ran:
         """What steps handed on."""
         return {event["name"]: event["arg"] for event in self.events if event.get("command") == "set-output"}
 
+    @cached_property
+    def groups(self) -> list[str]:
+        """The titles of what can be folded in the log."""
+        return [event["arg"] for event in self.events if event.get("command") == "group"]
+
+    def annotations(self, kind: str) -> list[tuple[str | None, str | None, str]]:
+        """What is shown on top of the run or on a file: the file if any, the title if any, the text."""
+        events = [event for event in self.events if event.get("command") == kind]
+        return [(event["kvPairs"].get("file"), event["kvPairs"].get("title"), event["arg"]) for event in events]
+
 
 @dataclass(frozen=True)
 class Hub:
@@ -160,6 +170,11 @@ class Hub:
         names = {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
         return boto3.client("s3", endpoint_url=self.s3, region_name=REGION, **names)
 
+    def state(self) -> dict[str, str]:
+        """The mark of every object in the bucket."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name)
+        return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", ())}
+
     def written(self, name: str) -> list[str]:
         """The lines that a stand-in wrote down."""
         path = self.root / name
@@ -175,20 +190,22 @@ class Hub:
         told = {"number": 7, "base": {"sha": base, "ref": "main"}, "head": head}
         return self.act("pull_request", "pull-request", {"pull_request": told})
 
-    def act(self, event_name: str, workflow: str, event: Mapping[str, Any], **environment: str) -> Ran:
-        """Run one workflow file for one event."""
+    def act(self, event_name: str, workflow: str, event: Mapping[str, Any], token: str = "", api: str = "") -> Ran:
+        """Run one workflow file for one event; GitHub is at the address `api`, and takes the token."""
         told = self.root / "event.json"
         told.write_text(json.dumps({"repository": {"full_name": REPOSITORY}, **event}), encoding="utf-8")
         order = [str(ACT), event_name, "--workflows", f".github/workflows/{workflow}.yml", "--eventpath", str(told)]
         order += ["--platform", "ubuntu-latest=-self-hosted", "--no-cache-server", "--json"]
-        environment |= {
+        environment = {
             "HUB": str(self.root),
             "VENV": sys.prefix,
             "PYTHONPATH": ".",  # the checkout's own code, not what the environment was installed from
             "AWS_EC2_METADATA_DISABLED": "true",
             "GITHUB_REPOSITORY": REPOSITORY,
+            **({"GITHUB_API_URL": api} if api else {}),
         }
-        flags = {"--var": self.variables, "--env": environment, "--local-repository": _stand_ins()}
+        secrets = {"GITHUB_TOKEN": token} if token else {}
+        flags = {"--var": self.variables, "--env": environment, "--secret": secrets, "--local-repository": _stand_ins()}
         for flag, values in flags.items():
             order += [part for name, value in values.items() for part in (flag, f"{name}={value}")]
         # Nothing of this machine's own environment but the tools: no keys, no home.
@@ -198,7 +215,7 @@ class Hub:
         shutil.rmtree(cache, ignore_errors=True)
         lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
         ran = Ran(tuple(json.loads(line) for line in lines if line.startswith("{")))
-        assert ran.jobs, done.stdout + done.stderr
+        assert ran.events, done.stdout + done.stderr
         return ran
 
 

@@ -65,8 +65,9 @@ def test_a_stale_lock_fails_with_an_annotation_on_the_file_and_publishes_nothing
 ) -> None:
     hub, ran = stale
     assert ran.jobs == {"train": "failure"}
-    errors = [line for line in ran.said.splitlines() if "dvc.lock is stale" in line]
-    assert any("stage train: forest, models/folds" in line for line in errors), ran.said
+    errors = {file: text for file, _, text in ran.annotations("error")}
+    assert {"dvc.lock", "reports/metrics.json"} <= errors.keys()
+    assert "stage train: forest, models/folds" in errors["dvc.lock"]
     assert ran.steps["dvc.lock is what the code makes"] == "failure"
     assert "Judge" not in ran.steps
     assert champion(hub, tmp_path / "kept") == (1, 1)
@@ -88,8 +89,7 @@ def test_a_push_of_better_params_retrains_registers_promotes_and_hands_over_an_a
 
 
 def test_each_stage_is_a_group_in_the_log(promoted: tuple[Hub, Ran]) -> None:
-    said = promoted[1].said
-    assert [f"stage {name}" in said for name in ("ingest", "clean", "train", "evaluate")] == [True] * 4
+    assert promoted[1].groups == ["stage ingest", "stage clean", "stage train", "stage evaluate"]
 
 
 def test_the_summary_of_the_job_is_the_report(promoted: tuple[Hub, Ran]) -> None:
@@ -97,3 +97,81 @@ def test_the_summary_of_the_job_is_the_report(promoted: tuple[Hub, Ran]) -> None
     report = (hub.artifacts / "report/report.md").read_text(encoding="utf-8")
     assert report.startswith("## ")
     assert report.strip() in ran.said
+
+
+def test_the_same_again_by_hand_changes_nothing(hub: Hub, tmp_path: Path) -> None:
+    ran = hub.act("workflow_dispatch", "retrain", {"inputs": {"reason": "to be sure"}})
+    assert ran.jobs == {"train": "success"}, ran.said
+    assert ran.outputs["outcome"] == "unchanged"
+    assert champion(hub, tmp_path / "kept") == (2, 2)
+    assert "champion" not in {path.name for path in hub.artifacts.iterdir()}
+
+
+def back_to_fewer_trees(hub: Hub) -> str:
+    """Undo what was promoted, lock and all; the commit before."""
+    before, first = hub.git("rev-parse", "HEAD"), hub.git("rev-list", "--max-parents=0", "HEAD")
+    hub.git("checkout", first, "--", "params.yaml", "dvc.lock", "reports")
+    hub.commit("Grow fewer trees")
+    return before
+
+
+def test_a_gate_that_refuses_stops_a_push_before_anything_is_handed_over(hub: Hub, tmp_path: Path) -> None:
+    ran = hub.push(back_to_fewer_trees(hub))
+    assert ran.jobs == {"train": "failure"}, ran.said
+    assert {ran.steps[name] for name in ("dvc.lock is what the code makes", "Two runs, not a byte apart")} == {
+        "success"
+    }
+    assert ran.steps["Judge"] == "failure"
+    assert champion(hub, tmp_path / "kept") == (2, 2)
+    assert [path.name for path in hub.artifacts.iterdir()] == ["report"]
+    assert hub.written("attested") == []
+
+
+def test_a_pull_request_that_makes_the_model_worse_fails_and_its_report_says_so(hub: Hub) -> None:
+    base = back_to_fewer_trees(hub)
+    before = hub.state()
+    ran = hub.pull_request(base)
+    assert ran.jobs == {"does it change the model": "success", "train": "failure"}, ran.said
+    assert [name for name, ended in ran.steps.items() if ended == "failure"] == ["Judge"]
+    assert [(file, title) for file, title, _ in ran.annotations("error")] == [(None, "gate")]
+    assert ran.annotations("error")[0][2].startswith("Refused: ")
+    verdict, *_ = (hub.artifacts / "report/report.md").read_text(encoding="utf-8").splitlines()
+    assert "Gate: refused" in verdict
+    assert "Worse than" in verdict
+    assert hub.written("roles") == [READING_ROLE]
+    assert hub.state() == before
+
+
+def test_a_pull_request_from_a_fork_runs_without_keys_on_the_sample_and_says_so(hub: Hub) -> None:
+    base = hub.git("rev-parse", "HEAD")
+    hub.repository.set_params(forest={"n_estimators": 15})
+    hub.commit("Grow some trees")
+    before = hub.state()
+    ran = hub.pull_request(base, "somebody/obesity")
+    assert ran.jobs == {"does it change the model": "success", "train": "success"}, ran.said
+    assert hub.written("roles") == []
+    ((_, title, told),) = ran.annotations("warning")
+    assert (title, "the embedded sample, which is never published" in told) == ("SAMPLE", True)
+    report = (hub.artifacts / "report/report.md").read_text(encoding="utf-8")
+    assert "Made from the embedded sample of invented people" in report
+    assert hub.state() == before
+
+
+def test_a_pull_request_that_changes_only_documents_trains_nothing(hub: Hub) -> None:
+    base = hub.git("rev-parse", "HEAD")
+    (hub.repository.root / "README.md").write_text("# Better words\n", encoding="utf-8")
+    hub.commit("Say it better")
+    ran = hub.pull_request(base)
+    assert ran.jobs == {"does it change the model": "success"}
+    assert not hub.artifacts.exists()
+
+
+def test_main_moving_on_does_not_make_a_pull_request_train(hub: Hub) -> None:
+    hub.git("checkout", "--quiet", "-b", "words")
+    (hub.repository.root / "README.md").write_text("# Better words\n", encoding="utf-8")
+    hub.commit("Say it better")
+    hub.git("checkout", "--quiet", "main")
+    hub.repository.set_params(forest={"n_estimators": 3})
+    moved = hub.commit("Grow fewer trees")
+    hub.git("checkout", "--quiet", "words")
+    assert hub.pull_request(moved).jobs == {"does it change the model": "success"}
