@@ -29,6 +29,9 @@ COPIED = (".gitignore", ".gitattributes", ".dvcignore", "Makefile", "pyproject.t
 REGION = "eu-central-1"
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
 USES = re.compile(r"uses: (?P<action>[\w-]+/(?P<name>[\w-]+))@(?P<sha>[0-9a-f]{40})")
+FAR_AWAY = 4_000_000_000
+"""Seconds since 1970: a moment that no checkout's files are newer than."""
+
 CONFIG = """[core]
     analytics = false
     autostage = false
@@ -154,9 +157,6 @@ class Hub:
         hub = Hub(root, self.s3)
         root.mkdir(parents=True)
         subprocess.run(["git", "clone", "--quiet", self.repository.root, hub.repository.root], check=True)
-        for lock in (ROOT / "requirements").iterdir():
-            shutil.copystat(lock, hub.repository.root / "requirements" / lock.name)
-        shutil.copystat(ROOT / "pyproject.toml", hub.repository.root / "pyproject.toml")
         hub.bucket(bucket)
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name):
             for item in page.get("Contents", ()):
@@ -164,6 +164,25 @@ class Hub:
                 self._client.copy_object(Bucket=bucket, Key=item["Key"], CopySource=source)
         hub.commit("Keep data and registry in another bucket")
         return hub
+
+    def _installed(self) -> Path:
+        """This process's environment under another name, and to `make` newer than any lock: nothing is installed.
+
+        What `make` did install after all would be from a checkout that is gone in a minute; so it cannot: where it
+        would begin, with uv, there is none.
+        """
+        place = self.root / "environment"
+        if not place.exists():
+            (place / "bin").mkdir(parents=True)
+            for command in (Path(sys.prefix) / "bin").iterdir():
+                if not command.name.startswith(("uv", "pip")) or command.name == "pipeline":
+                    (place / "bin" / command.name).symlink_to(command)
+            (place / "lib").symlink_to(Path(sys.prefix) / "lib")
+            shutil.copy(Path(sys.prefix) / "pyvenv.cfg", place)
+            for stamp in (".uv", ".run", ".dev"):
+                (place / stamp).touch()
+                os.utime(place / stamp, (FAR_AWAY, FAR_AWAY))
+        return place
 
     @property
     def _client(self) -> Any:  # noqa: ANN401  boto3 makes its classes when it runs
@@ -198,7 +217,7 @@ class Hub:
         order += ["--platform", "ubuntu-latest=-self-hosted", "--no-cache-server", "--json"]
         environment = {
             "HUB": str(self.root),
-            "VENV": sys.prefix,
+            "VENV": str(self._installed()),
             "PYTHONPATH": ".",  # the checkout's own code, not what the environment was installed from
             "AWS_EC2_METADATA_DISABLED": "true",
             "GITHUB_REPOSITORY": REPOSITORY,
