@@ -10,10 +10,10 @@ UV := $(BIN)/uv
 export DATA ?=
 export AGAINST ?=
 TOOLS := .tools
-# Telemetry off; the variable that names the region is asked for even by what needs no AWS.
-SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$(or $(AWS_DEFAULT_REGION),eu-central-1) ARCH=$(ARCH) $(TOOLS)/sam/bin/sam
 # x86_64, or arm64 for Graviton.
 ARCH ?= x86_64
+# Telemetry off; the variable that names the region is asked for even by what needs no AWS.
+SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$(or $(AWS_DEFAULT_REGION),eu-central-1) ARCH=$(ARCH) $(TOOLS)/sam/bin/sam
 # Lambda's Python: one on PATH or of a version manager that runs, else uv fetches it.
 LAMBDA_VERSION := 3.13
 LAMBDA_PYTHON = $(shell for p in python$(LAMBDA_VERSION) $(HOME)/.pyenv/versions/$(LAMBDA_VERSION).*/bin/python$(LAMBDA_VERSION); do \
@@ -59,7 +59,7 @@ lint-workflows: $(TOOLS)/.workflows ## lint what runs on GitHub: schemas, and ev
 
 .PHONY: test-workflows
 test-workflows: $(VENV)/.dev $(TOOLS)/.workflows ## run the workflows themselves on this machine, with act
-	@pytest -n 2 --dist loadgroup -m workflows tests/workflows
+	@pytest -m workflows tests/workflows
 
 .PHONY: changes-model
 changes-model: ## say true if anything that makes the model differs from where this branch left BASE
