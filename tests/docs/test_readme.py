@@ -1,5 +1,6 @@
 """What the README shows is what happens: its targets exist, its commands run, its figures are the reports'."""
 
+import io
 import os
 import re
 import shlex
@@ -63,7 +64,7 @@ def test_every_command_of_the_readme_runs(command: str, trained_project: Path, t
 def test_the_figures_in_the_readme_are_those_of_the_reports() -> None:
     if not (ROOT / "reports/metrics.json").is_file():
         pytest.skip("there are no reports in this folder: run `make run`")
-    console = Console(width=110, file=open(os.devnull, "w", encoding="utf-8"), record=True)  # noqa: SIM115, PTH123
+    console = Console(width=110, file=io.StringIO(), record=True)
     console.print(show.metrics(Layout(ROOT)))
     shown = [line.strip() for line in console.export_text().splitlines() if line.strip()]
     assert [line for line in shown if line not in {text.strip() for text in README.splitlines()}] == []
