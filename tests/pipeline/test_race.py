@@ -9,7 +9,7 @@ from pipeline.registry import Registry
 
 ROOT = Path(__file__).parents[2]
 NAME = "obesity_classifier"
-ROUNDS = 6
+ROUNDS = 4
 
 # Both have seen that there is no champion before either may move it, as when two gates judged at the same time.
 RACER = """

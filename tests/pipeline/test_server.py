@@ -35,7 +35,7 @@ def address(empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     command += ["--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db"]
     command += ["--artifacts-destination", (tmp_path / "artifacts").as_uri()]
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW")}
-    environment |= {"MLFLOW_DISABLE_TELEMETRY": "true"}
+    environment |= {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (tmp_path / "server.log").open("w") as log:
         server = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=log, stderr=log, process_group=0)
     try:
