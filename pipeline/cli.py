@@ -262,8 +262,8 @@ def report(
         str | None,
         typer.Option(
             metavar="REV",
-            help="Compare with a commit instead. `auto`: where this branch left main (in a pull request, its target); on "
-            "main HEAD if anything was changed since, else the commit before.",
+            help="Compare with a commit instead. `auto`: where this branch left main (in a pull request, its target); "
+            "on main HEAD if anything was changed since, else the commit before.",
         ),
     ] = None,
     target: Annotated[

@@ -59,13 +59,17 @@ def bundle(
 ) -> None:
     """Build the folder that Lambda unpacks.
 
-    `sam build` calls this; `make package` calls that.
+    `sam build` calls this; `make package` calls that. Its size goes to build/package.json, for `pipeline report`.
     """
     from pipeline import bundle as builder  # noqa: PLC0415
+    from pipeline.files import file_digest, write_json  # noqa: PLC0415
+    from pipeline.snapshot import PACKAGE  # noqa: PLC0415
 
     if arch not in builder.PLATFORMS:
         raise InputError(f"--arch: got {arch!r}, expected one of {', '.join(builder.PLATFORMS)}")
     built = builder.build(folder, model, arch)
+    facts = {"arch": built.arch, "unzipped_bytes": built.unzipped, "zipped_bytes": built.zipped}
+    write_json(Path(PACKAGE), facts | {"model_sha256": file_digest(model / "model.onnx")})
     out.print(
         f"{built.arch}: {built.unzipped / 1e6:.1f} MB unzipped, {built.zipped / 1e6:.1f} MB zipped, "
         f"SHA-256 {built.sha256[:16]}",

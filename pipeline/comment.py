@@ -352,7 +352,7 @@ def _size(found: Comparison) -> tuple[str, str]:
     base, this = ((side.parity or {}) if side else {} for side in (found.base, found.this))
     names = {"model_bytes": "model.onnx, bytes", "nodes": "nodes", "trees": "trees"}
     rows = [[name, _plain(base.get(key)), _plain(this.get(key))] for key, name in names.items() if key in this]
-    package = dotted(found.this.package or {})
+    package = {name: value for name, value in dotted(found.this.package or {}).items() if name != "model_sha256"}
     rows += [[words(name), NOTHING, _plain(value)] for name, value in sorted(package.items())]
     sizes = [f"{size / 1000:.0f} kB" for side in (base, this) if (size := number(side.get("model_bytes"))) is not None]
     told = " -> ".join(dict.fromkeys(sizes))

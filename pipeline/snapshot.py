@@ -29,7 +29,7 @@ AUTO = "auto"
 
 LOCK, PIPELINE, PARAMS = "dvc.lock", "dvc.yaml", "params.yaml"
 PACKAGE = "build/package.json"
-"""Size and prediction cost of the function, where it was built; never in git."""
+"""What the function weighs and costs, where it was built; never in git."""
 
 Report = Mapping[str, Any]
 Read = Callable[[str], bytes | None]
@@ -51,7 +51,8 @@ Answers = Mapping[tuple[str, str], Answer]
 class Snapshot:
     """Results as they lie in files; None where there is no such file.
 
-    `answers` are there only if they are the very ones that `metrics` was made from.
+    `answers` are there only if they are the very ones that `metrics` was made from, `package` only if it holds the
+    model of `parity`.
     """
 
     name: str
@@ -156,17 +157,18 @@ def of_tree(root: Path, folder: Path = Path()) -> Snapshot:
 
     stages, metrics = _stages(read, "here"), _json(read, "reports/metrics.json", "here")
     params = _params(read, "here")
+    parity, package = _json(read, "reports/parity.json", "here"), _json(read, PACKAGE, "here")
     return Snapshot(
         name="this",
         params=params,
         stages=stages,
         metrics=metrics,
         data=_json(read, "reports/data.json", "here"),
-        parity=_json(read, "reports/parity.json", "here"),
+        parity=parity,
         confusion=_confusion(read("reports/plots/confusion.csv")),
         answers=_answers(read("reports/answers.csv"), metrics),
         verdict=_json(read, "reports/verdict.json", "here"),
-        package=_json(read, PACKAGE, "here"),
+        package=package if _model(package) == _model(parity) else None,
         model_file_sha256=file_digest(layout.model) if layout.model.is_file() else None,
         stale=_stale(root, stages, params) if folder == Path() else (),
     )
@@ -191,6 +193,10 @@ def number(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
+
+
+def _model(report: Report | None) -> object:
+    return (report or {}).get("model_sha256")
 
 
 def _json(read: Read, path: str, where: str) -> Report | None:

@@ -13,9 +13,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from moto.server import ThreadedMotoServer
+from typer.testing import CliRunner
 
 from lambda_api.contract import example
 from pipeline import portable, remote_store
+from pipeline.cli_registry import app
 from pipeline.errors import RaceLostError, RegistryError
 from pipeline.files import file_digest
 from pipeline.registry import Registry
@@ -387,3 +389,21 @@ def test_artefacts_outside_of_the_stores_folder_are_refused(two_versions: Path, 
     with pytest.raises(RegistryError, match="artefacts outside of"):
         push(at(tmp_path).store, url)
     assert stored(url) == {}
+
+
+def test_the_commands_push_and_pull_what_the_environment_names(
+    first: Registry, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call(*words: str) -> str:
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.exception
+        return done.stdout
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", first.store.uri)
+    assert call("pull", url) == f"nothing was ever pushed to {url}\n"
+    told = json.loads(call("push", url, "--json"))
+    assert told == {"sequence": 1, "files": told["files"], "changed": True, "set_aside": None}
+    assert call("push", url) == f"state 1 of {url}: there is nothing new to push\n"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/new/mlflow.db")
+    assert call("pull", url).startswith(f"state 1 of {url}: ")
+    assert call("pull", url) == f"state 1 of {url}: nothing was changed\n"

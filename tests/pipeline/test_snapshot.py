@@ -9,8 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from pipeline import comparison
+from pipeline.cli import app
 from pipeline.errors import InputError, ModelFileError
 from pipeline.snapshot import Answer, default_base, of_revision, of_tree
 from tests.project import Project
@@ -105,6 +107,13 @@ def test_answers_count_only_if_they_are_those_of_the_metrics(repository: Path) -
     assert of_tree(repository).answers is None
     write(repository, reports__answers_csv="record\n1\n")
     assert of_tree(repository).answers is None
+
+
+def test_a_package_counts_only_if_it_holds_this_model(repository: Path) -> None:
+    write(repository, reports__parity_json='{"model_sha256": "a"}', build__package_json='{"model_sha256": "a"}')
+    assert of_tree(repository).package == {"model_sha256": "a"}
+    write(repository, build__package_json='{"model_sha256": "b"}')
+    assert of_tree(repository).package is None
 
 
 def test_on_main_the_base_is_head_while_anything_was_changed_else_the_commit_before(repository: Path) -> None:
@@ -208,3 +217,9 @@ def test_two_commits_of_a_project_are_compared_by_the_command(trained_project: P
     assert (found.outcome, found.model.base == found.model.this, second != first) == ("worse", False, True)
     shutil.rmtree(root / ".dvc/cache")
     assert comparison.against(first, root=root).paired is None
+
+
+@pytest.mark.parametrize("words", [("--out", "x.md"), ("--refuse-worse",)])
+def test_options_of_a_comparison_need_a_commit(words: tuple[str, ...]) -> None:
+    with pytest.raises(InputError, match="need --against REV"):
+        CliRunner().invoke(app, ["report", *words], catch_exceptions=False)
