@@ -47,19 +47,5 @@ def first_hub(tmp_path_factory: pytest.TempPathFactory, small_params: Params, s3
     assert done.returncode == 0, done.stdout + done.stderr
     hub.keep()
     hub.commit("Train the first model")
+    hub.git("branch", "--move", "main")
     return hub.clone(hub.root.with_name("pushed"), "pushed")
-
-
-@pytest.fixture
-def hub(tmp_path: Path, first_hub: Hub) -> Hub:
-    """A hub of the test's own, with one champion."""
-    return first_hub.clone(tmp_path / "hub", f"hub-{tmp_path.name.lower().replace('_', '-')[-40:]}")
-
-
-@pytest.fixture(scope="session")
-def better(tmp_path_factory: pytest.TempPathFactory, first_hub: Hub) -> Hub:
-    """A hub to whose main better params were pushed, without the lock that they make; nothing ran yet."""
-    hub = first_hub.clone(tmp_path_factory.mktemp("better") / "hub", "better")
-    hub.repository.set_params(forest=MORE_TREES)
-    hub.commit("Grow more trees")
-    return hub
