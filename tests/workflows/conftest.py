@@ -3,7 +3,6 @@
 import logging
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from moto.server import ThreadedMotoServer
