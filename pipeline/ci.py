@@ -276,4 +276,3 @@ def report(against: str) -> str:
     for path in [*reports.glob("*.json"), *layout().plots.glob("*.csv")]:
         write_bytes(HANDED_OVER / "reports" / path.relative_to(reports), path.read_bytes())
     return text
-
