@@ -149,8 +149,8 @@ class Contest:
         from lambda_api.model import Model  # noqa: PLC0415
         from pipeline import params, train  # noqa: PLC0415
         from pipeline.files import Layout  # noqa: PLC0415
-        from pipeline.package import package_layout  # noqa: PLC0415
         from pipeline.records import COLUMNS, FOLD, load_processed  # noqa: PLC0415
+        from pipeline.service.package import package_layout  # noqa: PLC0415
 
         layout, loaded = Layout(root), params.load()
         frame = load_processed(layout.records)
@@ -193,7 +193,7 @@ class Contest:
 
     def contenders(self, path: str, value: object, count: int) -> dict[str, Callable[[], object]]:
         """A call of each contender for the same body."""
-        from pipeline.gateway import event  # noqa: PLC0415
+        from pipeline.service.gateway import event  # noqa: PLC0415
 
         body = json.dumps(value).encode()
         made = event("POST", path, [("content-type", "application/json")], body)
@@ -253,7 +253,7 @@ def batches(contest: Contest) -> list[str]:
 
 def cold(built: Path, scratch: Path, rounds: int = 9) -> list[str]:
     """The table of cold starts, as the emulator's INIT REPORT says."""
-    from pipeline.emulate import emulated, template_environment  # noqa: PLC0415
+    from pipeline.service.emulate import emulated, template_environment  # noqa: PLC0415
 
     floor = scratch / "floor"
     shutil.copytree(built, floor)
@@ -279,7 +279,7 @@ def cold(built: Path, scratch: Path, rounds: int = 9) -> list[str]:
 
 def memory(built: Path) -> list[str]:
     """Resident memory of the built function in Lambda's Python."""
-    from pipeline.emulate import runtime_python, template_environment  # noqa: PLC0415
+    from pipeline.service.emulate import runtime_python, template_environment  # noqa: PLC0415
 
     program = f"""
 import json, os, sys
@@ -309,8 +309,8 @@ print(json.dumps(found), file=out)
 
 def throughput(built: Path) -> list[str]:
     """Requests a second through the local gateway, and how many failed."""
-    from pipeline import gateway  # noqa: PLC0415
-    from pipeline.emulate import emulated, template_environment  # noqa: PLC0415
+    from pipeline.service import gateway  # noqa: PLC0415
+    from pipeline.service.emulate import emulated, template_environment  # noqa: PLC0415
 
     body = json.dumps(json.loads(json.loads((ROOT / "tests/events/predict.json").read_text())["body"])).encode()
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -345,7 +345,7 @@ def throughput(built: Path) -> list[str]:
 
 def sizes(model: Path, scratch: Path) -> list[str]:
     """The table of package sizes, both built now."""
-    from pipeline import bundle  # noqa: PLC0415
+    from pipeline.service import bundle  # noqa: PLC0415
 
     lines = ["| package | unzipped | zipped |", "| --- | ---: | ---: |"]
     for arch in bundle.PLATFORMS:
@@ -368,7 +368,7 @@ def machine() -> str:
 
 def platform_of_lambda() -> str:
     """Version of the interpreter that stands for Lambda's."""
-    from pipeline.emulate import runtime_python  # noqa: PLC0415
+    from pipeline.service.emulate import runtime_python  # noqa: PLC0415
 
     done = subprocess.run([runtime_python(), "-V"], capture_output=True, text=True, check=True)  # noqa: S603
     return done.stdout.strip()
@@ -384,7 +384,7 @@ def main() -> None:
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
     from pipeline.files import Layout, write_text  # noqa: PLC0415
-    from pipeline.package import package_layout  # noqa: PLC0415
+    from pipeline.service.package import package_layout  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)

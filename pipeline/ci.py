@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 
-from pipeline.comment import Links, comment
-from pipeline.comparison import compare
+from pipeline.changes.comment import Links, comment
+from pipeline.changes.comparison import compare
+from pipeline.changes.snapshot import commit_of, default_base, of_revision, of_tree
 from pipeline.errors import InputError, PipelineError, RaceLostError, RegistryError, SourceError
 from pipeline.files import Layout, file_digest, write_bytes, write_json, write_text
 from pipeline.ingest import ingest
 from pipeline.params import Params
 from pipeline.progress import Tell, silent
 from pipeline.retrain import CHAMPION_FOLDER, SAMPLE_ROOT, SAMPLE_STORE, export
-from pipeline.snapshot import commit_of, default_base, of_revision, of_tree
 
 if TYPE_CHECKING:
     from pipeline.registry import Registry
@@ -171,7 +171,8 @@ def judge(params: Params, store: str | None, say: Say, tell: Tell = silent) -> J
         say: Hears why the floors alone decide.
         tell: Hears about progress.
     """
-    from pipeline import gate, remote_store  # noqa: PLC0415  heavy
+    from pipeline import gate  # noqa: PLC0415  heavy
+    from pipeline.registry import remote_store  # noqa: PLC0415  heavy
 
     registry = _registry()
     if store and not is_sample():
@@ -215,7 +216,8 @@ def publish(params: Params, store: str | None, why: str, tell: Tell = silent) ->
 
 
 def _published(params: Params, store: str | None, why: str, tell: Tell, *, again: bool) -> Judged:
-    from pipeline import gate, register, remote_store  # noqa: PLC0415  heavy
+    from pipeline import gate, register  # noqa: PLC0415  heavy
+    from pipeline.registry import remote_store  # noqa: PLC0415  heavy
 
     registry = _registry()
     if store:

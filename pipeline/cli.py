@@ -286,7 +286,7 @@ def report(
         for path in stage.run(Layout(folder)):
             say(str(path))
         return
-    from pipeline import comment, comparison  # noqa: PLC0415
+    from pipeline.changes import comment, comparison  # noqa: PLC0415
     from pipeline.files import write_text  # noqa: PLC0415
 
     found = comparison.against(against, folder)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline import actions
 from pipeline.errors import GateRefusal, InputError, ReproductionError
+from pipeline.github import actions
 
 if TYPE_CHECKING:
     from pipeline.params import Params
@@ -137,7 +137,7 @@ def comment(
 
     One comment, whatever is pushed.
     """
-    from pipeline import sticky  # noqa: PLC0415
+    from pipeline.github import sticky  # noqa: PLC0415
 
     if not token:
         raise InputError("GITHUB_TOKEN is empty: it must be a token that may write to pull requests")

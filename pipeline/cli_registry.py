@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 
 if TYPE_CHECKING:
     from pipeline.registry import Registry
-    from pipeline.remote_store import Carried
+    from pipeline.registry.remote_store import Carried
 
 app = typer.Typer(
     name="registry",
@@ -82,7 +82,8 @@ def compare(name: Name, a: Which, b: Which, as_json: Json = False) -> None:
 
     Example: pipeline registry compare obesity_classifier champion challenger
     """
-    from pipeline import ranking, show_registry  # noqa: PLC0415
+    from pipeline import show_registry  # noqa: PLC0415
+    from pipeline.registry import ranking  # noqa: PLC0415
 
     registry = _registry()
     one, other = registry.version(name, a), registry.version(name, b)
@@ -143,7 +144,7 @@ def best(
 
     Example: pipeline registry best obesity_classifier --metric out_of_fold.ece
     """
-    from pipeline import ranking  # noqa: PLC0415
+    from pipeline.registry import ranking  # noqa: PLC0415
 
     found = ranking.best(_registry(), name, metric, higher_is_better=None if lowest is None else not lowest)
     end = "highest" if found.higher_is_better else "lowest"
@@ -214,7 +215,7 @@ def pull(
 
     Example: pipeline registry pull s3://my-bucket/registry
     """
-    from pipeline import remote_store  # noqa: PLC0415
+    from pipeline.registry import remote_store  # noqa: PLC0415
 
     done = remote_store.pull(_registry().store, url, discard=discard)
     told = "nothing was changed" if not done.changed else f"{done.files} file(s) taken"
@@ -231,7 +232,7 @@ def push(url: Place, as_json: Json = False) -> None:
 
     Example: pipeline registry push s3://my-bucket/registry
     """
-    from pipeline import remote_store  # noqa: PLC0415
+    from pipeline.registry import remote_store  # noqa: PLC0415
 
     done = remote_store.push(_registry().store, url)
     told = f"{done.files} file(s) put" if done.changed else "there is nothing new to push"

@@ -30,10 +30,10 @@ def package(
 
     Writes build/model/model.onnx and manifest.json.
     """
-    from pipeline import package as maker  # noqa: PLC0415
     from pipeline import params as parameters  # noqa: PLC0415
     from pipeline.files import Layout  # noqa: PLC0415
     from pipeline.registry import Registry  # noqa: PLC0415
+    from pipeline.service import package as maker  # noqa: PLC0415
 
     loaded = parameters.load(params)
     if source is not None:
@@ -61,9 +61,9 @@ def bundle(
 
     `sam build` calls this; `make package` calls that. Its size goes to build/package.json, for `pipeline report`.
     """
-    from pipeline import bundle as builder  # noqa: PLC0415
+    from pipeline.changes.snapshot import PACKAGE  # noqa: PLC0415
     from pipeline.files import file_digest, write_json  # noqa: PLC0415
-    from pipeline.snapshot import PACKAGE  # noqa: PLC0415
+    from pipeline.service import bundle as builder  # noqa: PLC0415
 
     if arch not in builder.PLATFORMS:
         raise InputError(f"--arch: got {arch!r}, expected one of {', '.join(builder.PLATFORMS)}")
@@ -87,8 +87,8 @@ def emulate(
 
     AWS's runtime emulator behind a small HTTP gateway; one request at a time.
     """
-    from pipeline import emulate as emulator  # noqa: PLC0415
-    from pipeline import gateway  # noqa: PLC0415
+    from pipeline.service import emulate as emulator  # noqa: PLC0415
+    from pipeline.service import gateway  # noqa: PLC0415
 
     with emulator.emulated(folder, emulator.template_environment()) as function:
         try:
@@ -113,7 +113,7 @@ def openapi(
 
     What the service promises its clients.
     """
-    from pipeline import package as maker  # noqa: PLC0415
+    from pipeline.service import package as maker  # noqa: PLC0415
 
     if not check:
         maker.write_openapi()

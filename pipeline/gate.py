@@ -22,10 +22,10 @@ from pipeline.files import Layout, read_bytes, read_json, write_json
 from pipeline.params import EvaluateParams, Params
 from pipeline.records import FOLD, KEY, ORIGIN, fold_of, load_processed, rule_levels
 from pipeline.registry import Registry
+from pipeline.registry.versions import Version
 from pipeline.result import Result, result_of
 from pipeline.rules import decide, why_not_compared
 from pipeline.verdict import Candidate, Guards, Pairs, Reached, Verdict
-from pipeline.versions import Version
 
 
 def run(

@@ -12,12 +12,12 @@ from lambda_api.contract import fingerprint
 from pipeline.errors import ReproductionError
 from pipeline.files import Layout, digest
 from pipeline.params import Params
-from pipeline.provenance import commit_tags
 from pipeline.records import FOLD, load_processed
 from pipeline.registry import Registry
+from pipeline.registry.provenance import commit_tags
+from pipeline.registry.tracking import log_run, take_away_unfinished
+from pipeline.registry.versions import BASELINE, CHALLENGER, RESULT_TAG, STAGE_TAG, Stage, Version
 from pipeline.result import Result, result_of
-from pipeline.tracking import log_run, take_away_unfinished
-from pipeline.versions import BASELINE, CHALLENGER, RESULT_TAG, STAGE_TAG, Stage, Version
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline import figures
-from pipeline.data_dictionary import data_dictionary
+from pipeline.documents import figures
+from pipeline.documents.data_dictionary import data_dictionary
+from pipeline.documents.model_card import Reports, card, read
 from pipeline.errors import ModelFileError
 from pipeline.files import Layout, write_bytes, write_text
-from pipeline.model_card import Reports, card, read
 
 DATA_DICTIONARY = Path("docs/data-dictionary.md")
 

@@ -13,10 +13,10 @@ from pipeline.show import table
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pipeline.history import Move
-    from pipeline.ranking import Difference
+    from pipeline.registry.history import Move
+    from pipeline.registry.ranking import Difference
+    from pipeline.registry.versions import RegisteredModel, Version
     from pipeline.verdict import Verdict
-    from pipeline.versions import RegisteredModel, Version
 
 NOT_MEASURED = "-"
 MARKS = {True: "yes", False: "NO", None: NOT_MEASURED}

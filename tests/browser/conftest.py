@@ -13,9 +13,9 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from lambda_api.manifest import MANIFEST_FILE, Support
-from pipeline.emulate import free_port
 from pipeline.files import Layout, write_json
-from pipeline.package import package_layout
+from pipeline.service.emulate import free_port
+from pipeline.service.package import package_layout
 from tests.conftest import ROOT, once
 
 PHONE, DESKTOP = ViewportSize(width=390, height=844), ViewportSize(width=1280, height=900)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.package import openapi
+from pipeline.service.package import openapi
 from tests.contract.breaking import breaking, major
 
 ROOT = Path(__file__).parents[2]

@@ -16,10 +16,10 @@ from mangum import Mangum
 from lambda_api.app import create_app, serve
 from lambda_api.service import Service
 from lambda_api.settings import Settings
-from pipeline.emulate import TOOLS
 from pipeline.files import Layout
-from pipeline.gateway import Reply, event, reply
-from pipeline.package import package_layout
+from pipeline.service.emulate import TOOLS
+from pipeline.service.gateway import Reply, event, reply
+from pipeline.service.package import package_layout
 from tests.conftest import ROOT, once
 
 

@@ -19,9 +19,9 @@ import pytest
 
 from lambda_api.contract import Record, example
 from lambda_api.service import Service
-from pipeline import bundle, gateway
-from pipeline.emulate import Emulated, EmulationError, emulated, runtime_python, template_environment
 from pipeline.errors import ModelFileError
+from pipeline.service import bundle, gateway
+from pipeline.service.emulate import Emulated, EmulationError, emulated, runtime_python, template_environment
 from tests.conftest import ROOT
 from tests.lambda_api.conftest import sam
 

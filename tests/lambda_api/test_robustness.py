@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from lambda_api.contract import columns, example
 from lambda_api.service import BatchPrediction, Prediction
 from lambda_api.settings import Settings
-from pipeline.emulate import free_port
+from pipeline.service.emulate import free_port
 from tests.conftest import ROOT
 from tests.lambda_api.conftest import Client
 

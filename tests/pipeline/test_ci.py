@@ -11,11 +11,11 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from pipeline import ci, portable, remote_store
+from pipeline import ci
 from pipeline import params as parameters
 from pipeline.errors import RaceLostError, SourceError
 from pipeline.files import Layout
-from pipeline.registry import Registry
+from pipeline.registry import Registry, portable, remote_store
 
 NAME = "obesity_classifier"
 

@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from pipeline.cli_registry import app
 from pipeline.errors import RegistryError
-from pipeline.ranking import best, compare
 from pipeline.registry import Registry
+from pipeline.registry.ranking import best, compare
 
 NAME = "obesity_classifier"
 

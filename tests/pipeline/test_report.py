@@ -18,8 +18,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from lambda_api.contract import LEVELS, columns
-from pipeline import figures, report
-from pipeline.data_dictionary import ADDED, UCI_SHA256, data_dictionary, table
+from pipeline import report
+from pipeline.documents import figures
+from pipeline.documents.data_dictionary import ADDED, UCI_SHA256, data_dictionary, table
 from pipeline.errors import ModelFileError
 from pipeline.files import Layout, write_csv, write_json, write_text
 from pipeline.records import COLUMNS, PROCESSED

@@ -1,9 +1,9 @@
 from rich.console import Console, RenderableType
 
 from pipeline import show_registry
-from pipeline.history import Move
+from pipeline.registry.history import Move
+from pipeline.registry.versions import Version
 from pipeline.verdict import Pairs, Reason, Verdict
-from pipeline.versions import Version
 
 
 def lines(shown: RenderableType) -> list[str]:

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from lambda_api.contract import LEVELS, fingerprint
-from pipeline import figures
-from pipeline.data_dictionary import CITATION, UCI_SHA256, table
+from pipeline.documents import figures
+from pipeline.documents.data_dictionary import CITATION, UCI_SHA256, table
 from pipeline.errors import ModelFileError
 from pipeline.files import Layout, read_bytes, read_json
 from pipeline.guards import PLAUSIBLE_BMI

@@ -19,11 +19,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline import portable
 from pipeline.errors import RaceLostError, RegistryError
 from pipeline.files import digest, file_digest, write_bytes, write_json
 from pipeline.progress import Tell, silent
-from pipeline.store import Store
+from pipeline.registry import portable
+from pipeline.registry.store import Store
 
 STATE = "state.json"
 FORMAT = 1

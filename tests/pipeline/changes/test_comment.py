@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from pipeline.comment import LARGEST_BYTES, MARKER, Links, comment, headline, unfolded
-from pipeline.comparison import compare, newcombe
+from pipeline.changes.comment import LARGEST_BYTES, MARKER, Links, comment, headline, unfolded
+from pipeline.changes.comparison import compare, newcombe
+from pipeline.changes.markdown import code, folded, table, words
+from pipeline.changes.snapshot import Answer, Answers, Snapshot
 from pipeline.evaluate import wilson
-from pipeline.markdown import code, folded, table, words
-from pipeline.snapshot import Answer, Answers, Snapshot
 
 LEVELS = ("Normal_Weight", "Obesity_Type_I")
 NOWHERE = Links()

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import RegistryError
-from pipeline.ranking import Best, Difference, best, compare
 from pipeline.registry import Registry
+from pipeline.registry.ranking import Best, Difference, best, compare
 
 NAME = "obesity_classifier"
 

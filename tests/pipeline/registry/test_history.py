@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.history import Move, champions, moves
+from pipeline.registry.history import Move, champions, moves
 
 P, R = "promotion", "rollback"
 

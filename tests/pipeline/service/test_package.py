@@ -13,10 +13,10 @@ from lambda_api.manifest import Manifest, Support
 from lambda_api.service import Service
 from pipeline.errors import ModelFileError, RegistryError
 from pipeline.files import Layout, digest
-from pipeline.package import package_layout, package_registered
 from pipeline.params import Params
 from pipeline.register import register
 from pipeline.registry import Registry
+from pipeline.service.package import package_layout, package_registered
 from tests.conftest import ROOT
 
 NAME = "obesity_classifier"

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pipeline.catalogue import Catalogue
 from pipeline.errors import RegistryError
-from pipeline.versions import Version
+from pipeline.registry.catalogue import Catalogue
+from pipeline.registry.versions import Version
 
 LOWER_IS_BETTER = frozenset({"ece", "brier", "log_loss"})
 

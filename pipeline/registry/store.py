@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import RegistryError
-from pipeline.lock import locked
+from pipeline.registry.lock import locked
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 

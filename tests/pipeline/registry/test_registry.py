@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.errors import RaceLostError, RegistryError
 from pipeline.files import Layout
-from pipeline.history import Move
 from pipeline.registry import Registry
+from pipeline.registry.history import Move
 
 NAME = "obesity_classifier"
 Open = Callable[[], Registry]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from pipeline.comment import MARKER
+from pipeline.changes.comment import MARKER
 from pipeline.errors import InputError, ModelFileError, SourceError
 
 AUTHOR = "github-actions[bot]"

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from lambda_api import contract
 from lambda_api.contract import TARGET, columns, example
-from pipeline.data_dictionary import UCI_PAGE, UCI_SHA256
+from pipeline.documents.data_dictionary import UCI_PAGE, UCI_SHA256
 from pipeline.files import Layout, flat, write_bytes
 from pipeline.params import Params
 from pipeline.records import COLUMNS, load_processed
+from pipeline.registry.store import Store
+from pipeline.registry.versions import RESULT_FILE, RESULT_TAG
 from pipeline.result import Result
-from pipeline.store import Store
-from pipeline.versions import RESULT_FILE, RESULT_TAG
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -100,7 +100,7 @@ def _log_pipeline(mlflow: Any, pipeline: "Pipeline") -> str:  # noqa: ANN401
         signature=_signature(),
         input_example=pd.DataFrame([example()]),
         pip_requirements=[f"{package}=={installed(package)}" for package in REQUIREMENTS],
-        code_paths=[str(Path(__file__).parent), str(Path(contract.__file__).parent)],
+        code_paths=[str(Path(__file__).parents[1]), str(Path(contract.__file__).parent)],
         serialization_format="skops",
         skops_trusted_types=list(TRUSTED_TYPES),
     )

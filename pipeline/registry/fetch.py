@@ -7,8 +7,8 @@ from typing import Any
 
 from pipeline.errors import RegistryError
 from pipeline.files import digest, write_bytes
-from pipeline.store import Store
-from pipeline.versions import RESULT_FILE, RESULT_TAG, Version
+from pipeline.registry.store import Store
+from pipeline.registry.versions import RESULT_FILE, RESULT_TAG, Version
 
 
 def fetch(store: Store, version: Version, folder: Path) -> None:

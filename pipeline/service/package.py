@@ -15,11 +15,11 @@ from lambda_api.contract import columns, fingerprint
 from lambda_api.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, ManifestError, Support
 from pipeline.errors import ModelFileError, RegistryError
 from pipeline.files import Layout, digest, read_bytes, read_json, write_bytes, write_json
-from pipeline.history import Move
 from pipeline.params import Params
 from pipeline.progress import Tell, silent
 from pipeline.registry import Registry
-from pipeline.versions import CHAMPION, Version
+from pipeline.registry.history import Move
+from pipeline.registry.versions import CHAMPION, Version
 
 MODEL_FOLDER = Path("build/model")
 """Where the service finds its model unless told otherwise: `make serve` and the build of the Lambda."""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import sticky
-from pipeline.comment import MARKER
+from pipeline.changes.comment import MARKER
 from pipeline.errors import InputError, ModelFileError, SourceError
+from pipeline.github import sticky
 from tests.github import BOT, RUN_URL, SHA, TOKEN, FakeGitHub, event, pull, serving
 
 REPORT = "## Better\n\n| a | b |\n"

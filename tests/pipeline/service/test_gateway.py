@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.gateway import Reply, event, reply
+from pipeline.service.gateway import Reply, event, reply
 
 # A byte that is no UTF-8.
 BINARY = b"\xff\x00"

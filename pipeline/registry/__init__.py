@@ -1,19 +1,19 @@
 """The registry: all that `Catalogue` reads, and the few moves that change it -> what was moved, written down.
 
 Only `register` adds versions. An alias is moved only from the version that the caller saw; what a lost race means is
-told in `pipeline.store`. A promotion or rollback that is killed half-way is completed by asking for it again.
+told in `pipeline.registry.store`. A promotion or rollback that is killed half-way is completed by asking for it again.
 """
 
 from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
-from pipeline.catalogue import Catalogue
 from pipeline.errors import RaceLostError, RegistryError
-from pipeline.history import Action, Move, champions
-from pipeline.provenance import now, whoami
-from pipeline.store import Store
-from pipeline.versions import CHAMPION, STAGE_TAG, STAGES, Stage, Version, said
+from pipeline.registry.catalogue import Catalogue
+from pipeline.registry.history import Action, Move, champions
+from pipeline.registry.provenance import now, whoami
+from pipeline.registry.store import Store
+from pipeline.registry.versions import CHAMPION, STAGE_TAG, STAGES, Stage, Version, said
 
 DESCRIPTION = "The obesity level of a person, from sixteen answers"
 

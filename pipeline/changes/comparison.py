@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lambda_api.contract import LEVELS
-from pipeline.snapshot import AUTO, Answers, Report, Snapshot, default_base, dotted, number, of_revision, of_tree
+from pipeline.changes.snapshot import (
+    AUTO,
+    Answers,
+    Report,
+    Snapshot,
+    default_base,
+    dotted,
+    number,
+    of_revision,
+    of_tree,
+)
 from pipeline.verdict import Pairs
 
 Outcome = Literal["better", "worse", "mixed", "no difference", "unchanged", "not comparable", "nothing"]

@@ -8,12 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import history
 from pipeline.errors import RegistryError
-from pipeline.fetch import fetch
-from pipeline.history import Move
-from pipeline.store import Store
-from pipeline.versions import CHAMPION, RESULT_TAG, STAGE_TAG, STAGES, RegisteredModel, Version
+from pipeline.registry import history
+from pipeline.registry.fetch import fetch
+from pipeline.registry.history import Move
+from pipeline.registry.store import Store
+from pipeline.registry.versions import CHAMPION, RESULT_TAG, STAGE_TAG, STAGES, RegisteredModel, Version
 
 
 class Catalogue:

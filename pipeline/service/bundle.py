@@ -17,8 +17,8 @@ from typing import Literal
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from lambda_api.manifest import MANIFEST_FILE, MODEL_FILE
-from pipeline.emulate import runtime_python
 from pipeline.errors import InputError, ModelFileError, PipelineError
+from pipeline.service.emulate import runtime_python
 
 Arch = Literal["x86_64", "arm64"]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline import comparison
+from pipeline.changes import comparison
+from pipeline.changes.snapshot import Answer, default_base, of_revision, of_tree
 from pipeline.cli import app
 from pipeline.errors import InputError, ModelFileError
-from pipeline.snapshot import Answer, default_base, of_revision, of_tree
 from tests.project import Project
 
 METRICS = {"confidence": 0.95, "out_of_fold": {"accuracy": 0.5}}

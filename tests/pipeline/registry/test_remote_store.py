@@ -16,12 +16,11 @@ from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
 from lambda_api.contract import example
-from pipeline import portable, remote_store
 from pipeline.cli_registry import app
 from pipeline.errors import RaceLostError, RegistryError
 from pipeline.files import file_digest
-from pipeline.registry import Registry
-from pipeline.remote_store import Carried, pull, push
+from pipeline.registry import Registry, portable, remote_store
+from pipeline.registry.remote_store import Carried, pull, push
 
 NAME = "obesity_classifier"
 SECRET = "wJalrXUtnFEMI-not-a-real-secret"  # noqa: S105  a made-up one, to see that it is never told

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.comparison import ABSENT, Change, Comparison, Drift, Figure, Matrix
-from pipeline.markdown import code, folded, table, words
-from pipeline.snapshot import Report, dotted, number
+from pipeline.changes.comparison import ABSENT, Change, Comparison, Drift, Figure, Matrix
+from pipeline.changes.markdown import code, folded, table, words
+from pipeline.changes.snapshot import Report, dotted, number
 
 MARKER = "<!-- obesity-levels report -->"
 """Last line of each comment: by it, the next one finds this one and takes its place."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import actions
+from pipeline.github import actions
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What changed since a commit, from files only: two snapshots, their comparison, a pull request's comment."""

@@ -1,0 +1,1 @@
+"""What people read, made from code and reports: pictures, the model card, the data dictionary."""
