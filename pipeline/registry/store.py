@@ -10,13 +10,14 @@ import logging
 import os
 import sqlite3
 import warnings
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import RegistryError
+from pipeline.files import replacing
 from pipeline.registry.lock import locked
 
 DEFAULT_URI = "sqlite:///mlflow.db"
@@ -29,6 +30,7 @@ _ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
 }
+_START_ANEW = "Move it away to start a new one, or name another in MLFLOW_TRACKING_URI"
 _SHOWN = 500
 """Characters of MLflow's own words that an error repeats."""
 
@@ -120,7 +122,7 @@ class Store:
                 self._alone = False
 
     def _connect(self) -> Any:  # noqa: ANN401  mlflow has no types
-        new = self.database is not None and not _has_schema(self.database)
+        empty = self.database is not None and _is_empty(self.database)
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
         import mlflow  # noqa: PLC0415  takes seconds, so only a command that needs it pays
@@ -128,12 +130,23 @@ class Store:
         logging.getLogger("alembic").setLevel(logging.WARNING)
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         try:
-            with self.alone() if new else nullcontext():  # two commands must not both make the tables
-                return mlflow.MlflowClient(self.uri, self.uri)
+            if self.database and empty:
+                self._make_tables(self.database, mlflow.MlflowClient)
+            return mlflow.MlflowClient(self.uri, self.uri)
         except RegistryError:
             raise
         except Exception as error:  # noqa: BLE001  each kind of store raises its own
-            raise RegistryError(f"the registry at {self.shown_uri} cannot be opened: {self._words(error)}") from None
+            mend = f"\n{_START_ANEW}" if self.database else ""
+            raise RegistryError(
+                f"the registry at {self.shown_uri} cannot be opened: {self._words(error)}{mend}"
+            ) from None
+
+    def _make_tables(self, database: Path, client: Callable[[str, str], object]) -> None:
+        """MLflow's tables, all of them or none: what is half made, MLflow can neither use nor complete."""
+        with self.alone():
+            if _is_empty(database):  # another command may have made them while this one waited
+                with replacing(database) as temporary:
+                    client(f"{_SQLITE}{temporary}", f"{_SQLITE}{temporary}")
 
     def _words(self, error: Exception) -> str:
         return str(error).strip().replace(self.uri, self.shown_uri)[:_SHOWN]
@@ -146,18 +159,14 @@ def _make_folder(folder: Path) -> None:
         raise RegistryError(f"{folder} cannot be made for the registry: {error.strerror}") from None
 
 
-def _has_schema(path: Path) -> bool:
-    """Whether MLflow's tables are complete; refuses at once what MLflow would try again for minutes."""
+def _is_empty(path: Path) -> bool:
+    """Whether a database has no table yet; refuses at once what MLflow would try again for minutes."""
     _make_folder(path.parent)
     try:
         with closing(sqlite3.connect(path, timeout=15)) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            named = connection.execute("SELECT name FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-            stamped = named and connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            found = connection.execute("SELECT name FROM sqlite_master").fetchone()
             connection.rollback()
-            return bool(stamped)
+            return found is None
     except sqlite3.Error as error:
-        raise RegistryError(
-            f"the registry {path} cannot be opened and written ({error}): move it away to start a new one, or name "
-            "another in MLFLOW_TRACKING_URI"
-        ) from None
+        raise RegistryError(f"the registry {path} cannot be opened and written ({error}). {_START_ANEW}") from None
