@@ -16,7 +16,7 @@ ARCH ?= x86_64
 SAM := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=$(or $(AWS_DEFAULT_REGION),eu-central-1) ARCH=$(ARCH) $(TOOLS)/sam/bin/sam
 # Lambda's Python: one on PATH or of a version manager that runs, else uv fetches it.
 LAMBDA_VERSION := 3.13
-LAMBDA_PYTHON = $(shell for p in python$(LAMBDA_VERSION) $(HOME)/.pyenv/versions/$(LAMBDA_VERSION).*/bin/python$(LAMBDA_VERSION); do \
+LAMBDA_PYTHON = $(shell for p in python$(LAMBDA_VERSION) $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/$(LAMBDA_VERSION).*/bin/python$(LAMBDA_VERSION); do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 export PATH := $(abspath $(BIN)):$(PATH)
 # What the model is made of, by git; retrain.yml waits for the same.

@@ -98,7 +98,8 @@ def _gate(found: Comparison) -> str | None:
     if not verdict or verdict.get("challenger_sha256") != found.model.this:
         return None
     outcome = str(verdict.get("outcome"))
-    return f"{SIGNS.get(outcome, '❔')} Gate: {words(outcome)}"
+    said = "passed" if outcome == "promoted" else words(outcome)  # in a pull request nothing is promoted yet
+    return f"{SIGNS.get(outcome, '❔')} Gate: {said}"
 
 
 def _short(figure: Figure) -> str:

@@ -203,7 +203,7 @@ def compare(base: Snapshot | None, this: Snapshot) -> Comparison:
         drift=_drift(_data(base, "columns"), _data(this, "columns")),
         records=_records(base.answers if base else None, this.answers),
         paired=len(pairing.keys) or None,
-        same_recipe=_same_recipe(base, this),
+        same_recipe=_same_recipe(against, this),
     )
 
 

@@ -29,7 +29,7 @@ def package_of_the_young(layout: Layout, folder: Path) -> None:
     write_json(folder / MANIFEST_FILE, manifest.model_copy(update={"support": support}).model_dump(mode="json"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, small_layout: Layout) -> Iterator[str]:
     """The address of a service that uvicorn runs, as `make serve` does."""
     model = once(tmp_path_factory, "site-model", lambda folder: package_of_the_young(small_layout, folder))
@@ -61,7 +61,7 @@ def wait_for(address: str) -> None:
             return
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """The system's Chromium, without a screen."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -84,7 +84,7 @@ def page(browser: Browser) -> Iterator[Page]:
         assert wrong == []
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def screenshots() -> Path | None:
     """Where to leave pictures for people to look at, if SCREENSHOTS names a folder."""
     named = os.environ.get("SCREENSHOTS")

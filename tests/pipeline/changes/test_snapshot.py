@@ -193,7 +193,7 @@ def test_two_commits_of_a_project_are_compared_by_the_command(trained_project: P
     unchanged = project.run("report", "--against", "main", "--refuse-worse")
     assert unchanged.returncode == 0
     assert unchanged.stdout.startswith(
-        f"## ✅ Gate: promoted. 🟰 Unchanged: the model and all figures of `main ({first[:8]})`\n"
+        f"## ✅ Gate: passed. 🟰 Unchanged: the model and all figures of `main ({first[:8]})`\n"
     )
     project.set_params(forest={"n_estimators": 1, "max_features": 1})
     stale = project.run("report", "--against", "main")
