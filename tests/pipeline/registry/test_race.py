@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.registry import Registry
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 NAME = "obesity_classifier"
 ROUNDS = 4
 
