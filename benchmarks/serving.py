@@ -224,7 +224,7 @@ class Contest:
 
 def warm(contest: Contest) -> list[str]:
     """The table of single records."""
-    found = in_turn(contest.contenders("/predict", contest.people[0], 1), rounds=20, calls=15)
+    found = in_turn(contest.contenders("/predict", contest.people[0], 1), rounds=10, calls=60)
     floor, service = found[FLOOR].median, found[SERVICE].median
     lines = ["| one record, processor time | median | p99 | against the floor |", "| --- | ---: | ---: | ---: |"]
     lines += [f"| {t.name} | {t.median:,.0f} us | {t.p99:,.0f} us | {t.median / floor:.1f}x |" for t in found.values()]
