@@ -287,11 +287,11 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def serve(app: FastAPI, service: Service) -> FastAPI:
+def serve(app: FastAPI, service: Service, namespace: str = Settings.namespace) -> FastAPI:
     """The application, ready to answer with this model; it has answered one example already."""
     service.example()
     app.state.service = service
-    app.state.telemetry = Telemetry(service.manifest.model_version)
+    app.state.telemetry = Telemetry(service.manifest.model_version, namespace)
     return app
 
 
@@ -303,6 +303,6 @@ def start(environ: Mapping[str, str] = os.environ) -> FastAPI:
     """
     try:
         settings = environment.read(environ)
-        return serve(create_app(settings), Service.load(settings.model_dir))
+        return serve(create_app(settings), Service.load(settings.model_dir), settings.namespace)
     except (SettingsError, ManifestError, ModelError) as error:
         raise SystemExit(f"The service does not start: {error}") from None

@@ -3,6 +3,7 @@
 Every variable begins with `OBESITY_`, so that a misspelt one can be told from somebody else's.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -22,6 +23,12 @@ def _whole_number(low: int, high: int) -> Callable[[str], int]:
         raise ValueError(f"expected a whole number from {low} to {high}")
 
     return parse
+
+
+def _namespace(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._/#:-]{1,255}", text) or text.startswith(("AWS/", ":")):
+        raise ValueError("expected letters, digits and . _ / # : -, and not AWS's own AWS/")
+    return text
 
 
 def _switch(text: str) -> bool:
@@ -56,6 +63,7 @@ class Settings:
         max_body_bytes: Bytes that one request's body may have.
         cors_origins: Origins whose pages may call the API; none by default, `*` for all.
         cors_credentials: Whether those pages may send cookies; never together with `*`.
+        namespace: Where the metrics of the log lines are counted; stacks of one account must not share it.
     """
 
     model_dir: Path = _setting(_BESIDE_THE_CODE, Path)  # noqa: RUF009  `field` in other clothes
@@ -63,6 +71,7 @@ class Settings:
     max_body_bytes: int = _setting(6_000_000, _whole_number(1_000, 6_000_000))
     cors_origins: tuple[str, ...] = _setting((), _origins)
     cors_credentials: bool = _setting(False, _switch)  # noqa: FBT003  a default, not an argument
+    namespace: str = _setting("ObesityLevels", _namespace)
 
 
 def read(environ: Mapping[str, str]) -> Settings:

@@ -20,8 +20,6 @@ from pydantic_core import to_json
 from lambda_api.contract import BMI_RANGE, Column, columns
 from lambda_api.service import Answered
 
-NAMESPACE = "ObesityLevels"
-
 BMI = Column("BMI", "Body mass index", unit="kg/m2", low=BMI_RANGE[0], high=BMI_RANGE[1], decimals=1)
 BINNED: tuple[Column, ...] = (*columns(), BMI)
 """The columns of a line's bins."""
@@ -92,8 +90,9 @@ _UNITS = {"LatencyMs": "Milliseconds", "BatchLatencyMs": "Milliseconds", "Confid
 class Telemetry:
     """Writes the lines of one process; knows whether it has answered before."""
 
-    def __init__(self, model_version: str) -> None:
+    def __init__(self, model_version: str, namespace: str = "ObesityLevels") -> None:
         self._model_version = model_version
+        self._namespace = namespace
         self._start = "cold"
 
     def restored(self) -> None:
@@ -148,7 +147,7 @@ class Telemetry:
                 "Timestamp": int(time.time() * 1000),
                 "CloudWatchMetrics": [
                     {
-                        "Namespace": NAMESPACE,
+                        "Namespace": self._namespace,
                         "Dimensions": [["model_version"]],
                         "Metrics": [{"Name": name, "Unit": _UNITS.get(name, "Count")} for name in metrics],
                     }

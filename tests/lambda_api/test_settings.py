@@ -12,6 +12,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         max_body_bytes=6_000_000,
         cors_origins=(),
         cors_credentials=False,
+        namespace="ObesityLevels",
     )
 
 
@@ -23,8 +24,16 @@ def test_every_setting_can_be_named() -> None:
             "OBESITY_MAX_BODY_BYTES": "2000",
             "OBESITY_CORS_ORIGINS": "https://a.example, http://localhost:5173",
             "OBESITY_CORS_CREDENTIALS": "true",
+            "OBESITY_NAMESPACE": "ObesityLevels/staging",
         }
-    ) == Settings(Path("/models/3"), 10, 2000, ("https://a.example", "http://localhost:5173"), cors_credentials=True)
+    ) == Settings(
+        Path("/models/3"),
+        10,
+        2000,
+        ("https://a.example", "http://localhost:5173"),
+        cors_credentials=True,
+        namespace="ObesityLevels/staging",
+    )
 
 
 def test_no_origins_are_named_by_an_empty_text() -> None:
@@ -38,7 +47,8 @@ def test_no_origins_are_named_by_an_empty_text() -> None:
             {"OBESITY_MODEL_DIRECTORY": "x"},
             (
                 "OBESITY_MODEL_DIRECTORY: no such setting, there are OBESITY_CORS_CREDENTIALS, OBESITY_CORS_ORIGINS, "
-                "OBESITY_MAX_BODY_BYTES, OBESITY_MAX_RECORDS, OBESITY_MODEL_DIR"
+                "OBESITY_MAX_BODY_BYTES, OBESITY_MAX_RECORDS, OBESITY_MODEL_DIR, "
+                "OBESITY_NAMESPACE"
             ),
         ),
         ({"OBESITY_MAX_RECORDS": "0"}, "OBESITY_MAX_RECORDS: got '0', expected a whole number from 1 to 10000"),
@@ -56,6 +66,10 @@ def test_no_origins_are_named_by_an_empty_text() -> None:
                 "OBESITY_CORS_ORIGINS: got 'https://example.org/path', expected origins like https://example.org, "
                 "separated by commas"
             ),
+        ),
+        (
+            {"OBESITY_NAMESPACE": "AWS/Lambda"},
+            "OBESITY_NAMESPACE: got 'AWS/Lambda', expected letters, digits and . _ / # : -, and not AWS's own AWS/",
         ),
         (
             {"OBESITY_CORS_ORIGINS": "*", "OBESITY_CORS_CREDENTIALS": "true"},

@@ -1,9 +1,11 @@
 import json
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lambda_api.app import start
 from lambda_api.contract import BMI_RANGE, Record, columns, example
 from lambda_api.service import Service
 from lambda_api.telemetry import BINNINGS, Telemetry
@@ -185,3 +187,15 @@ def test_a_bug_is_logged_with_its_place_and_without_its_text(capsys: pytest.Capt
     assert (line["event"], line["error"], line["Errors"]) == ("error", "ZeroDivisionError", 1)
     assert trace[-1].endswith(" fail")
     assert "81.875" not in str(line)
+
+
+def test_the_environment_names_where_the_metrics_are_counted(
+    model_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = start({"OBESITY_MODEL_DIR": str(model_dir), "OBESITY_NAMESPACE": "ObesityLevels/staging"})
+
+    app.state.telemetry.refused("id", 422, {})
+
+    (line,) = lines(capsys)
+    assert isinstance(line["_aws"], dict)
+    assert [block["Namespace"] for block in line["_aws"]["CloudWatchMetrics"]] == ["ObesityLevels/staging"]
