@@ -113,3 +113,32 @@ def rollback(
     say(f"{stage} answers with model {done.now.model} (function version {done.now.number}), {moved}")
     say(f"champion is version {done.now.model}" + (" again" if done.champion_moved else ", as it was before"))
     say(f"Make sure with: pipeline deployed --stage {stage}")
+
+
+@app.command()
+def bootstrap(
+    repository: Annotated[
+        str | None, typer.Option(help="owner/name on GitHub. Default: where origin is.", show_default=False)
+    ] = None,
+    oidc_provider: Annotated[
+        str, typer.Option(help="ARN of GitHub's identity provider, if the account has it already.", show_default=False)
+    ] = "",
+) -> None:
+    """Once: make the bucket and the roles that GitHub's workflows take.
+
+    Needs an AWS account and rights to make roles. Prints the commands that tell GitHub and DVC about them.
+
+    Example: pipeline bootstrap --repository us/obesity-levels
+    """
+    from pipeline.deployment import bootstrap as door  # noqa: PLC0415
+
+    where = door.repository(repository)
+    stack = door.bootstrap(where, oidc_provider)
+    if not where.id:
+        say(
+            "GitHub's numbers of the repository are not known (`gh auth login` first): a repository made since July "
+            "2026 cannot take the roles without them. Run this again then."
+        )
+    say("Next, tell GitHub and DVC (with gh, or by hand under Settings):")
+    for line in door.settings(stack, where):
+        say(line)

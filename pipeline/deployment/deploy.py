@@ -4,9 +4,7 @@ CloudFormation and CodeDeploy do the moving, and take it back when the hook or a
 them. What is done here is what they cannot know: which model it is, and whether it is the one that was judged.
 """
 
-import os
 import shlex
-import subprocess
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -16,18 +14,17 @@ from typing import Any
 
 from lambda_api.manifest import MODEL_FILE, Manifest
 from pipeline import aws
+from pipeline.deployment.sam import sam
 from pipeline.deployment.smoke import Address, auth_mode
-from pipeline.deployment.stack import Shipped, Stack, Stage, description, existing, stack_name
+from pipeline.deployment.stack import Shipped, Stack, Stage, description, existing, named, stack_name
 from pipeline.errors import CloudError, DeploymentRefusal, ModelFileError, PipelineError, RaceLostError
 from pipeline.files import digest, file_digest, read_bytes
 from pipeline.progress import Tell, silent
 from pipeline.service import bundle
-from pipeline.service.emulate import TOOLS
 from pipeline.service.package import GOLDEN_FILE, MODEL_FOLDER
 
 CONFIG = Path("samconfig.toml")
 BUILT, FUNCTION = Path(".aws-sam/build"), "ApiFunction"
-SAM = TOOLS / "sam/bin/sam"
 
 _SHOWN_EVENTS = 5
 
@@ -69,19 +66,20 @@ def deploy(
             answers otherwise over HTTPS than it must.
         CloudError: AWS refuses, or the stack needs a person first.
     """
-    before = Stack.find(stage)
+    before = named(stack_name(stage))
     _refuse_unready(stage, before)
     live = before.live().shipped if before and "FunctionAlias" in before.outputs else None
     given = parameters(stage) | {"ModelDescription": description(manifest)}
     if build:
         tell("build the function", 0, 1)
-        _sam("build", "--parameter-overrides", *_pairs(given), architecture=given.get("Architecture", "x86_64"))
+        ours = {"MODEL": str(MODEL_FOLDER), "PYTHON": sys.executable, "ARCH": given.get("Architecture", "x86_64")}
+        sam("build", "--parameter-overrides", *_pairs(given), **ours)
     _refuse_another_model(manifest)
     given |= {"Release": _release(given)}
     where = ("--no-resolve-s3", "--s3-bucket", bucket) if bucket else ()
     tell(f"deploy to {stage}: the new version is judged, then tried, then gets all requests", 0, 1)
     try:
-        _sam("deploy", "--config-env", stage, "--no-confirm-changeset", *where, "--parameter-overrides", *_pairs(given))
+        sam("deploy", "--config-env", stage, "--no-confirm-changeset", *where, "--parameter-overrides", *_pairs(given))
     except PipelineError:
         raise _why(stage) from None
     stack = existing(stage)
@@ -142,21 +140,9 @@ def _refuse_another_model(manifest: Manifest) -> None:
         )
 
 
-def _sam(*arguments: str, architecture: str = "") -> None:
-    """Run sam, which prints what it does; with the model as packaged, whatever the registry says by now."""
-    if not SAM.is_file():
-        raise ModelFileError(f"{SAM} does not exist: install the tools with `make tools`")
-    ours = {"SAM_CLI_TELEMETRY": "0", "MODEL": str(MODEL_FOLDER), "PYTHON": sys.executable}
-    done = subprocess.run(  # noqa: S603  our own tool
-        [str(SAM), *arguments], env=os.environ | ours | ({"ARCH": architecture} if architecture else {}), check=False
-    )
-    if done.returncode:
-        raise PipelineError(f"sam {arguments[0]} failed; it says above why")
-
-
 def _why(stage: Stage) -> PipelineError:
     """What CloudFormation says about a deployment that failed."""
-    stack = Stack.find(stage)
+    stack = named(stack_name(stage))
     if stack is None:
         return CloudError(
             f"{stage} was not deployed, and there is still no stack {stack_name(stage)}: sam says above why"

@@ -79,25 +79,6 @@ class Stack:
     status: str
     outputs: Mapping[str, str]
 
-    @classmethod
-    def find(cls, stage: Stage) -> Self | None:
-        """The stack of a stage; None if there is none.
-
-        Raises:
-            CloudError: AWS cannot be asked.
-        """
-        name = stack_name(stage)
-        with aws.told(f"the stack {name} cannot be read"):
-            client = aws.client("cloudformation")
-            try:
-                (found,) = client.describe_stacks(StackName=name)["Stacks"]
-            except client.exceptions.ClientError as error:
-                if aws.code(error) == "ValidationError" and "does not exist" in str(error):
-                    return None
-                raise
-        outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", ())}
-        return cls(name, found["StackStatus"], outputs)
-
     @property
     def busy(self) -> bool:
         """Whether something is changing it at this moment."""
@@ -170,13 +151,31 @@ def stack_name(stage: Stage) -> str:
     return f"obesity-levels-{stage}"
 
 
+def named(name: str) -> Stack | None:
+    """The stack of a name; None if there is none.
+
+    Raises:
+        CloudError: AWS cannot be asked.
+    """
+    with aws.told(f"the stack {name} cannot be read"):
+        client = aws.client("cloudformation")
+        try:
+            (found,) = client.describe_stacks(StackName=name)["Stacks"]
+        except client.exceptions.ClientError as error:
+            if aws.code(error) == "ValidationError" and "does not exist" in str(error):
+                return None
+            raise
+    outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", ())}
+    return Stack(name, found["StackStatus"], outputs)
+
+
 def existing(stage: Stage) -> Stack:
     """The stack of a stage.
 
     Raises:
         CloudError: There is none, or AWS cannot be asked.
     """
-    found = Stack.find(stage)
+    found = named(stack_name(stage))
     if found is None:
         raise CloudError(
             f"there is no stack {stack_name(stage)} in this account and region: `make deploy STAGE={stage}`"
