@@ -54,13 +54,10 @@ def deploy(
     from lambda_api.contract import example  # noqa: PLC0415
     from pipeline.deployment import deploy as door  # noqa: PLC0415
     from pipeline.registry import Registry  # noqa: PLC0415
-    from pipeline.service.package import package_registered  # noqa: PLC0415
 
     where = _stage(stage)
     with progress() as tell:
-        tell(f"package {_name()}@{version}", 0, 1)
-        manifest = package_registered(Registry(), _name(), version)
-        done = door.deploy(where, manifest, bucket=bucket or None, build=build, tell=tell)
+        done = door.deploy(where, Registry(), _name(), version, bucket=bucket or None, build=build, tell=tell)
     what = f"model {done.shipped.model} (function version {done.shipped.number})"
     say(f"{stage}: {what} answers at {done.address.url}, with its golden answers")
     if not done.changed:

@@ -20,8 +20,10 @@ from pipeline.deployment.stack import Shipped, Stack, Stage, description, existi
 from pipeline.errors import CloudError, DeploymentRefusal, ModelFileError, PipelineError, RaceLostError
 from pipeline.files import digest, file_digest, read_bytes
 from pipeline.progress import Tell, silent
+from pipeline.registry import Registry
+from pipeline.registry.versions import CHAMPION
 from pipeline.service import bundle
-from pipeline.service.package import GOLDEN_FILE, MODEL_FOLDER
+from pipeline.service.package import GOLDEN_FILE, MODEL_FOLDER, package_registered
 
 CONFIG = Path("samconfig.toml")
 BUILT, FUNCTION = Path(".aws-sam/build"), "ApiFunction"
@@ -48,14 +50,23 @@ class Deployed:
     changed: bool
 
 
-def deploy(
-    stage: Stage, manifest: Manifest, *, bucket: str | None = None, build: bool = True, tell: Tell = silent
+def deploy(  # noqa: PLR0913  what a person decides
+    stage: Stage,
+    registry: Registry,
+    name: str,
+    which: int | str = CHAMPION,
+    *,
+    bucket: str | None = None,
+    build: bool = True,
+    tell: Tell = silent,
 ) -> Deployed:
-    """Deploy the packaged model to a stage, and prove it over HTTPS.
+    """Deploy a registered model to a stage, and prove it over HTTPS.
 
     Args:
         stage: Where to.
-        manifest: Of the model in `MODEL_FOLDER`.
+        registry: Where the model is registered.
+        name: The registered model.
+        which: Its version's number or alias.
         bucket: Where artifacts are uploaded to; None lets sam make one.
         build: Build the function first; otherwise what was built before must hold this model.
         tell: Hears about progress; `sam` prints its own.
@@ -65,23 +76,21 @@ def deploy(
         DeploymentRefusal: The golden answers or an alarm stopped it, and the version before answers again; or it
             answers otherwise over HTTPS than it must.
         CloudError: AWS refuses, or the stack needs a person first.
+        RegistryError: There is no such version.
     """
     before = named(stack_name(stage))
     _refuse_unready(stage, before)
     live = before.live().shipped if before and "FunctionAlias" in before.outputs else None
+    tell(f"package {name}@{which}", 0, 1)
+    manifest = package_registered(registry, name, which)
     given = parameters(stage) | {"ModelDescription": description(manifest)}
     if build:
-        tell("build the function", 0, 1)
+        tell("build the functions", 0, 1)
         ours = {"MODEL": str(MODEL_FOLDER), "PYTHON": sys.executable, "ARCH": given.get("Architecture", "x86_64")}
         sam("build", "--parameter-overrides", *_pairs(given), **ours)
     _refuse_another_model(manifest)
-    given |= {"Release": _release(given)}
-    where = ("--no-resolve-s3", "--s3-bucket", bucket) if bucket else ()
     tell(f"deploy to {stage}: the new version is judged, then tried, then gets all requests", 0, 1)
-    try:
-        sam("deploy", "--config-env", stage, "--no-confirm-changeset", *where, "--parameter-overrides", *_pairs(given))
-    except PipelineError:
-        raise _why(stage) from None
+    _deploy(stage, given | {"Release": _release(given)}, bucket)
     stack = existing(stage)
     address = Address(stack.output("ApiUrl").rstrip("/"), auth_mode(stack.output("AuthMode")))
     tell(f"ask {address.url} for the golden answers", 0, 1)
@@ -95,6 +104,15 @@ def deploy(
     return Deployed(stage, shipped, address, changed=live != shipped)
 
 
+def _deploy(stage: Stage, given: Mapping[str, str], bucket: str | None) -> None:
+    where = ("--no-resolve-s3", "--s3-bucket", bucket) if bucket else ()
+    order = ("--config-env", _section(stage), "--no-confirm-changeset", "--no-progressbar", *where)
+    try:
+        sam("deploy", *order, "--parameter-overrides", *_pairs(given))
+    except PipelineError:
+        raise _why(stage) from None
+
+
 def parameters(stage: Stage, config: Path = CONFIG) -> dict[str, str]:
     """The template's parameters that samconfig.toml gives a stage; sam forgets them once one is given by hand.
 
@@ -102,12 +120,17 @@ def parameters(stage: Stage, config: Path = CONFIG) -> dict[str, str]:
         ModelFileError: The file is not there, or has no such stage.
     """
     try:
-        found = tomllib.loads(read_bytes(config, "git checkout").decode())[stage]["deploy"]["parameters"]
+        found = tomllib.loads(read_bytes(config, "git checkout").decode())[_section(stage)]["deploy"]["parameters"]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelFileError(f"{config} says nothing of how {stage} is deployed ({error})") from None
     held = found.get("parameter_overrides", ())
     pairs = shlex.split(held) if isinstance(held, str) else [str(item) for item in held]
     return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _section(stage: Stage) -> str:
+    """Its part of samconfig.toml: what `sam deploy` alone deploys is dev."""
+    return "default" if stage == "dev" else stage
 
 
 def _pairs(given: Mapping[str, str]) -> list[str]:

@@ -59,7 +59,7 @@ def rollback(  # noqa: PLR0913  what a person decides
     target = registry.version(name, _before(registry, name) if to is None else to)
     stack = existing(stage)
     live = _settled(stack)
-    shipped = live.shipped if _holds(live.shipped, target) else _newest(stack, target)
+    shipped = live.shipped if _holds(live.shipped, target) else _newest(stage, stack, target)
     alias_moved = shipped != live.shipped
     if alias_moved:
         tell(f"send all requests of {stage} to version {shipped.number}, model {shipped.model}", 0, 1)
@@ -89,7 +89,7 @@ def _settled(stack: Stack) -> Live:
     return live
 
 
-def _newest(stack: Stack, target: Version) -> Shipped:
+def _newest(stage: Stage, stack: Stack, target: Version) -> Shipped:
     found = stack.versions()
     for shipped in found:
         if _holds(shipped, target):
@@ -97,7 +97,7 @@ def _newest(stack: Stack, target: Version) -> Shipped:
     there = ", ".join(f"model {shipped.model} (version {shipped.number})" for shipped in found) or "none"
     raise CloudError(
         f"no published version of {stack.output('FunctionName')} holds model {target.number} any more; there are: "
-        f"{there}. Deploy it anew: `pipeline deploy --version {target.number} --stage ...`"
+        f"{there}. Deploy it anew: `pipeline deploy --version {target.number} --stage {stage}`"
     )
 
 
