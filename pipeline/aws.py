@@ -36,13 +36,13 @@ _BUSY = {
 _ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 
 
-def client(service: str, read_seconds: float = READ_SECONDS) -> Any:  # noqa: ANN401  botocore makes its classes when it runs
+def client(service: str, attempts: int = ATTEMPTS) -> Any:  # noqa: ANN401  botocore makes its classes when it runs
     """The client of a service, as the environment names account, region and endpoint; call it inside `told`."""
     from botocore.config import Config  # noqa: PLC0415  only where AWS is asked
     from botocore.session import get_session  # noqa: PLC0415
 
-    retries = {"max_attempts": ATTEMPTS, "mode": "standard"}
-    config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=read_seconds, retries=retries)
+    retries = {"total_max_attempts": attempts, "mode": "standard"}
+    config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries=retries)
     return get_session().create_client(service, config=config)
 
 

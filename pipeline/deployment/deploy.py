@@ -92,9 +92,15 @@ def deploy(  # noqa: PLR0913  what a person decides
     tell(f"deploy to {stage}: the new version is judged, then tried, then gets all requests", 0, 1)
     _deploy(stage, given | {"Release": _release(given)}, bucket)
     stack = existing(stage)
+    shipped = stack.live().shipped
+    if shipped.model_sha256 != manifest.model_sha256:
+        raise DeploymentRefusal(
+            f"{stage} still answers with model {shipped.model}: a rollback took it there, and to the stack model "
+            f"{manifest.model_version} is nothing new. Send it all requests again with "
+            f"`pipeline rollback --stage {stage} --to {manifest.model_version} --why ...`"
+        )
     address = Address(stack.output("ApiUrl").rstrip("/"), auth_mode(stack.output("AuthMode")))
     tell(f"ask {address.url} for the golden answers", 0, 1)
-    shipped = stack.live().shipped
     if found := address.differences(read_bytes(MODEL_FOLDER / GOLDEN_FILE, "pipeline package")):
         told = "\n".join(f"  {line}" for line in found)
         raise DeploymentRefusal(

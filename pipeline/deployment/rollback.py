@@ -5,9 +5,13 @@ alias where it should be and completes the rest. Both moves are refused if someb
 """
 
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from golden_hook.golden import differences
 from pipeline.deployment.stack import Live, Shipped, Stack, Stage, existing
-from pipeline.errors import CloudError, RaceLostError, RegistryError
+from pipeline.errors import CloudError, DeploymentRefusal, RaceLostError, RegistryError
+from pipeline.files import Layout
 from pipeline.progress import Tell, silent
 from pipeline.registry import Registry, remote_store
 from pipeline.registry.history import champions
@@ -49,7 +53,8 @@ def rollback(  # noqa: PLR0913  what a person decides
         tell: Hears about progress.
 
     Raises:
-        CloudError: No published function holds that model any more, or a canary is running; nothing was changed.
+        CloudError: No published version holds that model any more, or a canary is running; nothing was changed.
+        DeploymentRefusal: The version that holds it does not give its golden answers; nothing was changed.
         RegistryError: There is no such version, or none before the champion; nothing was changed.
         RaceLostError: Somebody else moved the alias or the champion; the text says what was done.
     """
@@ -59,9 +64,11 @@ def rollback(  # noqa: PLR0913  what a person decides
     target = registry.version(name, _before(registry, name) if to is None else to)
     stack = existing(stage)
     live = _settled(stack)
-    shipped = live.shipped if _holds(live.shipped, target) else _newest(stage, stack, target)
+    shipped = live.shipped if _holds(live.shipped, target) else _candidate(stage, stack, target, live.shipped)
     alias_moved = shipped != live.shipped
     if alias_moved:
+        tell(f"ask version {shipped.number} for the golden answers of model {shipped.model}", 0, 1)
+        _prove(registry, target, stack, shipped)
         tell(f"send all requests of {stage} to version {shipped.number}, model {shipped.model}", 0, 1)
         stack.send_all_to(shipped, live)
     try:
@@ -89,16 +96,26 @@ def _settled(stack: Stack) -> Live:
     return live
 
 
-def _newest(stage: Stage, stack: Stack, target: Version) -> Shipped:
+def _candidate(stage: Stage, stack: Stack, target: Version, live: Shipped) -> Shipped:
+    """The newest version that holds a model, rather one before what answers now: a later one may have been stopped."""
     found = stack.versions()
-    for shipped in found:
-        if _holds(shipped, target):
-            return shipped
+    holding = [shipped for shipped in found if _holds(shipped, target)]
+    if holding:
+        return next((shipped for shipped in holding if int(shipped.number) < int(live.number)), holding[0])
     there = ", ".join(f"model {shipped.model} (version {shipped.number})" for shipped in found) or "none"
     raise CloudError(
         f"no published version of {stack.output('FunctionName')} holds model {target.number} any more; there are: "
         f"{there}. Deploy it anew: `pipeline deploy --version {target.number} --stage {stage}`"
     )
+
+
+def _prove(registry: Registry, target: Version, stack: Stack, shipped: Shipped) -> None:
+    with TemporaryDirectory() as temporary:
+        registry.fetch(target.name, target.number, Path(temporary))
+        golden = Layout(Path(temporary)).golden.read_bytes()
+    if found := differences(golden, stack.asking(shipped)):
+        told = "\n".join(f"  {line}" for line in found)
+        raise DeploymentRefusal(f"version {shipped.number} does not answer as model {shipped.model} must:\n{told}")
 
 
 def _holds(shipped: Shipped, target: Version) -> bool:

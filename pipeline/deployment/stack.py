@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from golden_hook.golden import Ask
+from golden_hook.handler import asking
 from lambda_api.manifest import Manifest
 from pipeline import aws
 from pipeline.errors import CloudError, RaceLostError
@@ -120,6 +122,18 @@ class Stack:
             pages = aws.client("lambda").get_paginator("list_versions_by_function").paginate(FunctionName=function)
             found = [_of_configuration(item) for page in pages for item in _published(page)]
         return tuple(sorted(found, key=lambda shipped: -int(shipped.number)))
+
+    def asking(self, shipped: Shipped) -> Ask:
+        """Asks one published version by invoking it, whether or not it gets requests."""
+        with aws.told(f"version {shipped.number} cannot be asked"):
+            client = aws.client("lambda", attempts=1)
+        ask = asking(client, f"{self.output('FunctionName')}:{shipped.number}")
+
+        def told(method: str, path: str, body: bytes | None) -> tuple[int, Any]:
+            with aws.told(f"version {shipped.number} cannot be asked"):
+                return ask(method, path, body)
+
+        return told
 
     def send_all_to(self, shipped: Shipped, live: Live) -> None:
         """Send every request to one version, if the alias is still what it was when `live` was read.

@@ -20,7 +20,9 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.error import HTTPError
+from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.request import Request, urlopen
 from xml.sax.saxutils import escape
 
 import boto3
@@ -70,7 +72,7 @@ class Account:
         """What API Gateway makes of a request: the version that the alias names is started and asked."""
         self.requests.append(event)
         number = self.client("lambda").get_alias(FunctionName=self.function, Name="live")["FunctionVersion"]
-        return self._running(number).invoke(event)
+        return self.running(number).invoke(event)
 
     @property
     def function(self) -> str:
@@ -222,13 +224,14 @@ class Account:
         variables = json.loads((self.folder / f"{version}.json").read_text())
         return emulated(self.folder / version, variables, self.tools)
 
-    def _running(self, version: str) -> Emulated:
-        if version not in self._started:
-            self._started[version] = self._stopped.enter_context(self._emulated(version))
-        return self._started[version]
+    def running(self, version: str) -> Emulated:
+        """A published version, started where it is not running."""
+        if version not in self.started:
+            self.started[version] = self._stopped.enter_context(self._emulated(version))
+        return self.started[version]
 
     def __post_init__(self) -> None:
-        self._started: dict[str, Emulated] = {}
+        self.started: dict[str, Emulated] = {}
         self._stopped = ExitStack()
 
     def close(self) -> None:
@@ -253,10 +256,8 @@ def _xml(name: str, value: Any) -> str:  # noqa: ANN401  JSON in, XML out
     return f"<{name}>{inside}</{name}>"
 
 
-@contextmanager
-def account(moto: str, folder: Path, tools: Path) -> Iterator[Account]:
-    """An account on a moto server, while the block runs."""
-    found = Account(moto, folder, tools)
+def cloudformation_door(found: Account) -> type[BaseHTTPRequestHandler]:
+    """CloudFormation's address."""
 
     class Door(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -272,11 +273,57 @@ def account(moto: str, folder: Path, tools: Path) -> Iterator[Account]:
         def log_message(self, *_: object) -> None:
             pass
 
-    servers = [ThreadingHTTPServer(("127.0.0.1", 0), Door), gateway.server(found.answers, 0)]
+    return Door
+
+
+def lambda_door(found: Account) -> type[BaseHTTPRequestHandler]:
+    """Lambda's address: moto's, but that a function which is invoked really runs."""
+
+    class Door(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+            asked = urlsplit(self.path)
+            if asked.path.endswith("/invocations"):
+                version = unquote(asked.path).split("/")[-2].rpartition(":")[2]
+                self.reply(200, json.dumps(found.running(version).invoke(json.loads(body))).encode())
+                return
+            request = Request(f"{found.moto}{self.path}", body or None, dict(self.headers), method=self.command)  # noqa: S310
+            try:
+                with urlopen(request) as answered:  # noqa: S310  our own
+                    self.reply(answered.status, answered.read())
+            except HTTPError as error:
+                with error:
+                    self.reply(error.code, error.read(), error.headers.get("X-Amzn-ErrorType", ""))
+
+        do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815  the standard library's names
+
+        def reply(self, status: int, body: bytes, kind: str = "") -> None:
+            self.send_response(status)
+            if kind:
+                self.send_header("X-Amzn-ErrorType", kind)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    return Door
+
+
+@contextmanager
+def account(moto: str, folder: Path, tools: Path) -> Iterator[Account]:
+    """An account on a moto server, while the block runs."""
+    found = Account(moto, folder, tools)
+
+    doors = [ThreadingHTTPServer(("127.0.0.1", 0), door) for door in (cloudformation_door(found), lambda_door(found))]
+    servers = [*doors, gateway.server(found.answers, 0)]
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    cloudformation, api = (f"http://localhost:{server.server_port}" for server in servers)
+    cloudformation, function, api = (f"http://localhost:{server.server_port}" for server in servers)
     endpoints = {"AWS_ENDPOINT_URL": moto, "AWS_ENDPOINT_URL_CLOUDFORMATION": cloudformation}
+    endpoints |= {"AWS_ENDPOINT_URL_LAMBDA": function}
     found.environment = KEYS | endpoints | {"API_URL": api}
     try:
         yield found

@@ -142,47 +142,50 @@ def test_the_same_again_changes_nothing(place: Place, first: subprocess.Complete
 
 
 @pytest.fixture(scope="module")
-def second(place: Place, first: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
-    """What was said when version 2, champion by now, was deployed over version 1."""
+def stopped(place: Place, first: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    """What was said when version 2, champion by now, did not give the golden answers that the hook brought."""
     assert first.returncode == 0
     place.registry.promote(NAME, 2, "Production", expected=1, why="it is better")
-    before = place.deployed()
-    assert (before["champion"], before["is_champion"]) == (2, False)
-    return place.run("deploy", "--stage", "dev")
+    place.account.before_hook = lambda folder: (folder / "golden.json").write_bytes(
+        (folder / "golden.json").read_bytes() + b"\n"
+    )
+    done = place.run("deploy", "--stage", "dev")
+    place.account.before_hook = lambda _: None
+    return done
+
+
+def test_a_version_that_answers_otherwise_is_stopped_before_it_gets_requests(
+    place: Place, stopped: subprocess.CompletedProcess[str]
+) -> None:
+    assert stopped.returncode == 3, stopped.stdout + stopped.stderr
+    assert "DeploymentRefusal: dev was taken back, the version before answers again:\n" in stopped.stderr
+    assert "ApiFunctionAliaslive: hook failed: ['the model that answers has golden_sha256 " in stopped.stderr
+    told = place.deployed()
+    assert (told["live"]["model"], told["champion"], told["is_champion"]) == ("1", 2, False)
+
+
+@pytest.fixture(scope="module")
+def second(place: Place, stopped: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    """What was said when version 2 was deployed once more, as it had been built."""
+    assert stopped.returncode == 3
+    return place.run("deploy", "--stage", "dev", "--no-build")
 
 
 def test_a_new_champion_is_a_new_version_of_the_function(
     place: Place, second: subprocess.CompletedProcess[str]
 ) -> None:
     assert second.returncode == 0, second.stdout + second.stderr
-    assert "dev: model 2 (function version 2) answers" in second.stdout
+    assert "dev: model 2 (function version 3) answers" in second.stdout
     version = place.registry.version(NAME, 2)
     live = place.deployed()["live"]
-    assert (live["number"], live["model"], live["model_sha256"]) == ("2", "2", version.tags["model_sha256"])
-
-
-def test_a_version_that_answers_otherwise_is_stopped_before_it_gets_requests(
-    place: Place, second: subprocess.CompletedProcess[str]
-) -> None:
-    assert second.returncode == 0
-    asked = len(place.account.requests)
-    place.account.before_hook = lambda folder: (folder / "golden.json").write_bytes(
-        (folder / "golden.json").read_bytes() + b"\n"
-    )
-    done = place.run("deploy", "--stage", "dev", "--version", "1")
-    place.account.before_hook = lambda _: None
-    assert done.returncode == 3, done.stdout + done.stderr
-    assert "DeploymentRefusal: dev was taken back, the version before answers again:\n" in done.stderr
-    assert "ApiFunctionAliaslive: hook failed: ['the model that answers has golden_sha256 " in done.stderr
-    assert place.deployed()["live"]["model"] == "2"
-    assert len(place.account.requests) == asked
+    assert (live["number"], live["model"], live["model_sha256"]) == ("3", "2", version.tags["model_sha256"])
 
 
 def test_what_was_built_of_another_model_is_not_deployed(
     place: Place, second: subprocess.CompletedProcess[str]
 ) -> None:
     assert second.returncode == 0
-    done = place.run("deploy", "--stage", "dev", "--no-build")  # the champion, and version 1 was built last
+    done = place.run("deploy", "--stage", "dev", "--version", "1", "--no-build")  # 2 was built last
     assert done.returncode == 2
     assert "ModelFileError: .aws-sam/build/ApiFunction/model/model.onnx has SHA-256 " in done.stderr
     assert done.stderr.rstrip().endswith(": build again")
@@ -205,12 +208,27 @@ def test_a_rollback_moves_alias_and_champion_together_and_writes_the_reason_down
     assert (last.action, last.why, last.moved_from, last.moved_to) == ("rollback", "false alarms since Monday", 2, 1)
 
 
+def test_what_was_rolled_back_is_not_deployed_again_unseen_but_sent_forward(
+    place: Place, second: subprocess.CompletedProcess[str]
+) -> None:
+    assert second.returncode == 0
+    if place.deployed()["live"]["model"] != "1":
+        pytest.skip("nothing was rolled back")
+    done = place.run("deploy", "--stage", "dev", "--version", "2", "--no-build")
+    assert done.returncode == 3
+    assert "dev still answers with model 1: a rollback took it there" in done.stderr
+    assert "`pipeline rollback --stage dev --to 2 --why ...`" in done.stderr
+    done = place.run("rollback", "--stage", "dev", "--to", "2", "--why", "it was not the model")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("dev answers with model 2 (function version 3), no longer model 1\n")
+    assert place.champion() == 2
+
+
 def test_a_rollback_that_was_killed_between_its_moves_is_completed_by_the_same_command(
     place: Place, second: subprocess.CompletedProcess[str]
 ) -> None:
     assert second.returncode == 0
-    champion = place.champion()
-    if champion == 1:
+    if place.champion() == 1:
         place.registry.promote(NAME, 2, "Production", expected=1)
     place.account.client("lambda").update_alias(FunctionName="obesity-levels-dev", Name="live", FunctionVersion="1")
     done = place.run("rollback", "--stage", "dev", "--to", "1", "--why", "again")
@@ -219,6 +237,23 @@ def test_a_rollback_that_was_killed_between_its_moves_is_completed_by_the_same_c
         "dev answers with model 1 (function version 1), as it did before\nchampion is version 1 again\n"
     )
     assert (place.deployed()["live"]["number"], place.champion()) == ("1", 1)
+
+
+def test_a_rollback_to_a_version_that_does_not_give_its_golden_answers_is_refused(
+    place: Place, second: subprocess.CompletedProcess[str]
+) -> None:
+    assert second.returncode == 0
+    client = place.account.client("lambda")
+    client.update_alias(FunctionName="obesity-levels-dev", Name="live", FunctionVersion="3")
+    champion = place.champion()
+    place.account.running("1")
+    place.account.started["1"] = place.account.running("3")  # AWS would run other code under this number
+    done = place.run("rollback", "--stage", "dev", "--to", "1", "--why", "no reason")
+    del place.account.started["1"]
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1].startswith("  the model that answers has ")
+    assert "DeploymentRefusal: version 1 does not answer as model 1 must:\n" in done.stderr
+    assert (place.deployed()["live"]["number"], place.champion()) == ("3", champion)
 
 
 @pytest.mark.parametrize(
@@ -240,8 +275,8 @@ def test_a_rollback_to_what_is_gone_is_refused_and_nothing_moves(
     there = {
         item["Version"] for item in client.list_versions_by_function(FunctionName="obesity-levels-dev")["Versions"]
     }
-    if "2" in there:
-        client.delete_function(FunctionName="obesity-levels-dev", Qualifier="2")
+    for number in there & {"2", "3"}:
+        client.delete_function(FunctionName="obesity-levels-dev", Qualifier=number)
     before = place.champion()
     done = place.run("rollback", "--stage", "dev", "--to", to, "--why", "no reason")
     assert done.returncode == 2
@@ -292,6 +327,6 @@ def test_a_deployment_without_its_bucket_fails_and_leaves_no_stack(place: Place)
         pytest.skip("nothing was built")
     done = place.run("deploy", "--stage", "staging", "--version", "1", "--no-build", ARTIFACTS_BUCKET="not-there")
     assert done.returncode == 2
-    assert "NoSuchBucket" in done.stdout + done.stderr
+    assert "S3 Bucket does not exist" in done.stderr
     assert "staging was not deployed, and there is still no stack obesity-levels-staging" in done.stderr
     assert "obesity-levels-staging" not in place.account.stacks
