@@ -57,7 +57,7 @@ def test_predictions_are_locked_as_the_mode_says_and_pages_are_open(
     common = {"ApiId": "Api", "Target": "integrations/Integration"}
 
     assert routes(deployed(**MODES[mode])) == {
-        **{route: common | lock for route in PROTECTED},
+        **dict.fromkeys(PROTECTED, common | lock),
         **{route: common | {"AuthorizationType": "NONE"} for route in PUBLIC},
     }
 
