@@ -165,7 +165,7 @@ def fields(line: dict[str, Any], prefix: str = "") -> set[str]:
     return found
 
 
-WORDS = set(re.findall(r"\w+", "filter in and parse as stats sum avg by bin coalesce strcontains concat least h d 1h 1d"))
+WORDS = set(re.findall(r"\w+", "filter in and parse as stats sum avg by bin coalesce strcontains concat least h d 1h"))
 
 
 def test_every_query_of_the_dashboard_asks_for_fields_that_the_lines_have(
