@@ -108,6 +108,14 @@ lambda: $(VENV)/.run $(TOOLS)/.done ## serve the built function in Lambda's own 
 	@MODEL=build/model $(SAM) build --parameter-overrides Architecture=$(ARCH)
 	@pipeline emulate --port $(or $(PORT),3000)
 
+.PHONY: deploy
+deploy: $(VENV)/.run $(TOOLS)/.done ## put the champion in front of users: STAGE=dev, staging or prod; needs an AWS account
+	@pipeline deploy --stage "$(or $(STAGE),dev)"
+
+.PHONY: bootstrap
+bootstrap: $(VENV)/.run $(TOOLS)/.done ## once: the bucket and the roles that GitHub takes; REPOSITORY=owner/name
+	@pipeline bootstrap $(if $(REPOSITORY),--repository "$(REPOSITORY)")
+
 .PHONY: tools
 tools: $(TOOLS)/.done ## install the SAM command line and Lambda's runtime client, apart from everything else
 

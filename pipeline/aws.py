@@ -91,5 +91,39 @@ def _unreached(name: str) -> str:
     if any(part in name for part in ("Credential", "Token", "Profile", "SSO")):
         return LOG_IN
     if name == "NoRegionError":
-        return "name the region in AWS_REGION or AWS_DEFAULT_REGION"
+        return "name the region in AWS_DEFAULT_REGION"
     return "check the network, AWS_ENDPOINT_URL and the region, then try again"
+
+
+def region() -> str:
+    """The region that the environment names.
+
+    Raises:
+        CloudError: It names none.
+    """
+    from botocore.session import get_session  # noqa: PLC0415
+
+    found = get_session().get_config_variable("region")
+    if not found:
+        raise CloudError(f"no region: {_unreached('NoRegionError')}")
+    return str(found)
+
+
+def signed(service: str, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of a request and, with them, its signature by this environment's credentials.
+
+    Raises:
+        CloudError: There are no credentials, or no region.
+    """
+    from botocore.auth import SigV4Auth  # noqa: PLC0415
+    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+    from botocore.exceptions import NoCredentialsError  # noqa: PLC0415
+    from botocore.session import get_session  # noqa: PLC0415
+
+    with told("the request cannot be signed"):
+        credentials = get_session().get_credentials()
+        if credentials is None:
+            raise NoCredentialsError
+        request = AWSRequest(method, url, dict(headers), body)
+        SigV4Auth(credentials, service, region()).add_auth(request)
+        return dict(request.headers.items())

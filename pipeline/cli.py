@@ -4,24 +4,18 @@ Exit codes: 0 ok, 1 a bug, 2 bad input, 3 refused (gate, parity, reproduction). 
 """
 
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
-from pipeline import cli_ci, cli_registry, cli_service
+from pipeline import cli_ci, cli_deployment, cli_registry, cli_service
+from pipeline.cli_console import err, out, progress, say
 from pipeline.errors import GateRefusal, InputError, PipelineError, ReproductionError, SourceError
 from pipeline.files import Layout
-from pipeline.progress import Tell
 
 if TYPE_CHECKING:
     from pipeline.params import Params
-
-STREAMS = ((False, sys.stdout), (True, sys.stderr))
 
 app = typer.Typer(
     name="pipeline",
@@ -34,49 +28,12 @@ app = typer.Typer(
 )
 app.add_typer(cli_registry.app, name="registry")
 app.add_typer(cli_service.app)
+app.add_typer(cli_deployment.app)
 app.add_typer(cli_ci.app, name="ci")
-# Tables keep their shape in a log: only a terminal says how wide it is.
-out, err = (Console(stderr=on_stderr, width=None if stream.isatty() else 110) for on_stderr, stream in STREAMS)
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters.")]
 Jobs = Annotated[int, typer.Option("--jobs", help="Processor cores to use; -1 is all. Changes nothing but the time.")]
 DEFAULT_PARAMS = Path("params.yaml")
-
-
-def say(line: str) -> None:
-    """Print one line as it is, however long."""
-    out.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-@contextmanager
-def progress() -> Iterator[Tell]:
-    """A `Tell` that draws a bar on a terminal and prints a line for each new step elsewhere; both on stderr."""
-    if not err.is_terminal:
-        start, last = time.monotonic(), ""
-
-        def line(what: str, done: int, total: int) -> None:  # a notice and a step look alike in a log
-            del done, total
-            nonlocal last
-            if what != last:
-                elapsed = f"[{time.monotonic() - start:5.1f} s]"
-                err.print(f"{elapsed} {what}", markup=False, highlight=False, soft_wrap=True)
-                last = what
-
-        yield line
-        return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description:<40}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("start", total=1)
-
-        def draw(what: str, done: int, total: int) -> None:
-            if total:
-                bar.update(task, description=what, completed=done, total=total)
-            else:
-                err.print(what, markup=False, highlight=False, soft_wrap=True)
-
-        yield draw
 
 
 def load_params(path: Path) -> "Params":

@@ -3,14 +3,13 @@
 Like `cli`, it parses, calls and prints. Whatever is refused is raised, and `cli.main` turns it into an exit code.
 """
 
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console, RenderableType
+
+from pipeline.cli_console import answer
 
 if TYPE_CHECKING:
     from pipeline.registry import Registry
@@ -31,22 +30,11 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines inst
 Why = Annotated[str, typer.Option("--why", help="The reason; it stays in the version's history.")]
 Place = Annotated[str, typer.Argument(metavar="URL", help="s3://bucket/prefix", show_default=False)]
 
-PLAIN_WIDTH = 110
-"""Of a table in a log; only a terminal says how wide it is."""
-
 
 def _registry() -> "Registry":
     from pipeline.registry import Registry  # noqa: PLC0415  --help waits for nothing
 
     return Registry()
-
-
-def _tell(value: object, words: RenderableType, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True))
-        return
-    width = None if sys.stdout.isatty() else PLAIN_WIDTH
-    Console(width=width).print(words, markup=False, highlight=False, soft_wrap=isinstance(words, str))
 
 
 @app.command(name="list")
@@ -59,7 +47,7 @@ def list_models(as_json: Json = False) -> None:
 
     models = _registry().models()
     empty = "Nothing is registered yet: `make run` registers the first model."
-    _tell([asdict(model) for model in models], show_registry.models(models) if models else empty, as_json)
+    answer([asdict(model) for model in models], show_registry.models(models) if models else empty, as_json)
 
 
 @app.command()
@@ -73,7 +61,7 @@ def versions(name: Name, as_json: Json = False) -> None:
     from pipeline import show_registry  # noqa: PLC0415
 
     found = _registry().versions(name)
-    _tell([asdict(version) for version in found], show_registry.versions(name, found), as_json)
+    answer([asdict(version) for version in found], show_registry.versions(name, found), as_json)
 
 
 @app.command()
@@ -90,7 +78,7 @@ def compare(name: Name, a: Which, b: Which, as_json: Json = False) -> None:
     found = ranking.compare(registry, one, other)
     nothing = f"Versions {one.number} and {other.number} share every parameter and metric."
     shown = show_registry.differences(one, other, found) if found else nothing
-    _tell([asdict(item) for item in found], shown, as_json)
+    answer([asdict(item) for item in found], shown, as_json)
 
 
 @app.command()
@@ -111,9 +99,9 @@ def promote(
     champion = registry.champion(name)
     move = registry.promote(name, version, stage, expected=champion.number if champion else None, why=why)
     if move is None:
-        _tell(None, f"{name} version {version} is in stage {stage} already: nothing was changed.", as_json)
+        answer(None, f"{name} version {version} is in stage {stage} already: nothing was changed.", as_json)
     else:
-        _tell(move.as_json(), f"{name} version {move.version} is now in stage {stage}.", as_json)
+        answer(move.as_json(), f"{name} version {move.version} is now in stage {stage}.", as_json)
 
 
 @app.command()
@@ -126,7 +114,7 @@ def alias(name: Name, alias: str, version: Which, as_json: Json = False) -> None
     registry.version(name, version)
     now = next((found.number for found in registry.versions(name) if alias in found.aliases), None)
     moved = registry.set_alias(name, alias, version, expected=now)
-    _tell(asdict(moved), f"{name}@{alias} is now version {moved.number}.", as_json)
+    answer(asdict(moved), f"{name}@{alias} is now version {moved.number}.", as_json)
 
 
 @app.command()
@@ -149,7 +137,7 @@ def best(
     found = ranking.best(_registry(), name, metric, higher_is_better=None if lowest is None else not lowest)
     end = "highest" if found.higher_is_better else "lowest"
     told = f"{name} version {found.version} has the {end} {metric}: {found.value}"
-    _tell(asdict(found), told, as_json)
+    answer(asdict(found), told, as_json)
 
 
 @app.command()
@@ -159,7 +147,7 @@ def rollback(name: Name, why: Why = "", as_json: Json = False) -> None:
     Example: pipeline registry rollback obesity_classifier --why "false alarms since Monday"
     """
     move = _registry().rollback(name, why=why)
-    _tell(move.as_json(), f"{name}: champion is version {move.moved_to} again, no longer {move.moved_from}.", as_json)
+    answer(move.as_json(), f"{name}: champion is version {move.moved_to} again, no longer {move.moved_from}.", as_json)
 
 
 @app.command()
@@ -172,7 +160,7 @@ def history(name: Name, as_json: Json = False) -> None:
 
     moves = _registry().history(name)
     empty = f"Nothing was promoted or rolled back in {name} yet."
-    _tell([move.as_json() for move in moves], show_registry.history(name, moves) if moves else empty, as_json)
+    answer([move.as_json() for move in moves], show_registry.history(name, moves) if moves else empty, as_json)
 
 
 @app.command()
@@ -186,7 +174,7 @@ def show(name: Name, version: Which, as_json: Json = False) -> None:
     registry = _registry()
     found = registry.version(name, version)
     metrics = registry.metrics(found)
-    _tell(asdict(found) | {"metrics": metrics}, show_registry.version(found, metrics), as_json)
+    answer(asdict(found) | {"metrics": metrics}, show_registry.version(found, metrics), as_json)
 
 
 @app.command()
@@ -198,7 +186,7 @@ def fetch(
     Example: pipeline registry fetch obesity_classifier champion build/champion
     """
     found = _registry().fetch(name, version, folder)
-    _tell(asdict(found), f"{name} version {found.number} is in {folder}.", as_json)
+    answer(asdict(found), f"{name} version {found.number} is in {folder}.", as_json)
 
 
 @app.command()
@@ -221,7 +209,7 @@ def pull(
     told = "nothing was changed" if not done.changed else f"{done.files} file(s) taken"
     told = f"state {done.sequence} of {url}: {told}" if done.sequence else f"nothing was ever pushed to {url}"
     aside = f"\nyour own work, never pushed, is kept in {done.set_aside}" if done.set_aside else ""
-    _tell(_carried(done), told + aside, as_json)
+    answer(_carried(done), told + aside, as_json)
 
 
 @app.command()
@@ -236,7 +224,7 @@ def push(url: Place, as_json: Json = False) -> None:
 
     done = remote_store.push(_registry().store, url)
     told = f"{done.files} file(s) put" if done.changed else "there is nothing new to push"
-    _tell(_carried(done), f"state {done.sequence} of {url}: {told}", as_json)
+    answer(_carried(done), f"state {done.sequence} of {url}: {told}", as_json)
 
 
 def _carried(done: "Carried") -> dict[str, object]:

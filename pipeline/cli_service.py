@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from pipeline.cli_console import out
 from pipeline.errors import InputError
 
 app = typer.Typer()
-out = Console()
 
 Named = Annotated[Path, typer.Option("--params", help="The parameters.")]
 Emptied = Annotated[Path, typer.Argument(help="Emptied and filled.")]

@@ -96,12 +96,10 @@ class Bucket:
     def get(self, key: str) -> tuple[bytes, str] | None:
         """An object's bytes and mark; None if there is none."""
         with self._told("read"):
-            from botocore.exceptions import ClientError  # noqa: PLC0415
-
             try:
                 found = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
                 return found["Body"].read(), found["ETag"]
-            except ClientError as error:
+            except self._client.exceptions.ClientError as error:
                 if aws.code(error) == _GONE:
                     return None
                 raise
@@ -114,13 +112,11 @@ class Bucket:
         """
         condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}
         with self._told("written"):
-            from botocore.exceptions import ClientError  # noqa: PLC0415
-
             for attempt in range(_TRIES):
                 try:
                     done = self._client.put_object(Bucket=self.name, Key=self.prefix + key, Body=body, **condition)
                     return str(done["ETag"])
-                except ClientError as error:
+                except self._client.exceptions.ClientError as error:
                     if aws.code(error) in {_TAKEN, _GONE}:
                         return None
                     if aws.code(error) != _BUSY or attempt == _TRIES - 1:

@@ -25,8 +25,9 @@ def main() -> None:
     with open(sys.argv[1]) as file:  # noqa: PTH123  a few lines for another Python
         parsed = yaml_parse(file.read())
     for resource in parsed["Resources"].values():
-        if "CodeUri" in resource["Properties"]:  # as `sam package` leaves it
-            resource["Properties"]["CodeUri"] = f"s3://artifacts/{resource['Properties']['CodeUri']}"
+        code = resource["Properties"].get("CodeUri", "s3://")
+        if not code.startswith("s3://"):  # as `sam package` leaves it
+            resource["Properties"]["CodeUri"] = f"s3://artifacts/{code}"
     found: dict[str, int] = {}
     numbers = []
     for parameters in json.load(sys.stdin):

@@ -35,7 +35,7 @@ def answer(code: str, message: str = f"key {SECRET}") -> ClientError:
             NoCredentialsError(),
             f"it failed (NoCredentialsError): {aws.LOG_IN}",
         ),
-        (NoRegionError(), "it failed (NoRegionError): name the region in AWS_REGION or AWS_DEFAULT_REGION"),
+        (NoRegionError(), "it failed (NoRegionError): name the region in AWS_DEFAULT_REGION"),
         (
             EndpointConnectionError(endpoint_url="http://nowhere"),
             "it failed (EndpointConnectionError): check the network, AWS_ENDPOINT_URL and the region, then try again",
