@@ -196,6 +196,16 @@ def test_who_deploys_may_do_whatever_cloudformation_needs_for_the_types_of_the_s
     assert [name for name in UNUSED if not any(action.startswith(name) for action in needed)] == []
 
 
+def test_who_deploys_may_ask_for_the_golden_answers_over_https_and_a_pull_request_may_not() -> None:
+    for role, expected in (("DeployProdRole", True), ("ReadRole", False), ("PublishRole", False)):
+        documents = policies(bootstrap(), role)
+        asked = [
+            may(documents, "execute-api:Invoke", f"arn:aws:execute-api:{ACCOUNT}:a1b2c3/$default/{route}")
+            for route in ("GET/model_info", "POST/predict", "POST/predict_batch", "DELETE/predict")
+        ]
+        assert asked == [expected, expected, expected, False], role
+
+
 DEPLOYERS = {"dev": "DeployDevRole", "staging": "DeployStagingRole", "prod": "DeployProdRole"}
 BOUNDARY = "arn:aws:iam::123456789012:policy/obesity-levels-boundary"
 ROLE = "arn:aws:iam::123456789012:role"
