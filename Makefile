@@ -43,12 +43,16 @@ test: $(VENV)/.dev ## run the tests
 	@pytest -n 2 --dist loadgroup
 
 .PHONY: check
-check: $(VENV)/.dev lint-workflows ## format, lint, types, import rules, workflows
+check: $(VENV)/.dev lint-stack lint-workflows ## format, lint, types, import rules, the stack's templates, workflows
 	@ruff format --check .
 	@ruff check .
 	@mypy
 	@lint-imports --no-logo 2>/dev/null || lint-imports
 	@pipeline docs --check
+
+.PHONY: lint-stack
+lint-stack: $(VENV)/.dev ## lint what CloudFormation makes: types, properties, references, actions of IAM
+	@cfn-lint template.yaml infra/bootstrap.yaml
 
 .PHONY: lint-workflows
 lint-workflows: $(TOOLS)/.workflows ## lint what runs on GitHub: schemas, and every safety audit of zizmor

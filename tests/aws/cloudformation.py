@@ -33,7 +33,7 @@ class Stack:
     ) -> None:
         self._template = template
         declared = template.get("Parameters", {})
-        if unknown := parameters.keys() - declared.keys():
+        if unknown := parameters.keys() - declared.keys() - PSEUDO.keys():
             raise KeyError(*unknown)
         defaults = {name: str(found["Default"]) for name, found in declared.items() if "Default" in found}
         self.parameters = PSEUDO | defaults | parameters
