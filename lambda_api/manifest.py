@@ -59,6 +59,7 @@ class Manifest(_Block):
     git_commit: str | None = Field(description="The commit it was made from; null outside a repository")
     data_sha256: Sha256
     model_sha256: Sha256
+    golden_sha256: Sha256 = Field(description="Of golden.json: what this model must answer before it gets traffic")
     contract: Sha256 = Field(description="Fingerprint of the columns, ranges, categories and levels it was made for")
     metrics: dict[str, Any] = Field(description="As measured by `pipeline evaluate`, each with its rows and interval")
     verdict: dict[str, Any] | None = Field(description="What the gate decided; null if it was never judged")

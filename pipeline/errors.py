@@ -9,12 +9,14 @@
     │   ├── SourceError              a place that data comes from cannot be reached
     │   ├── LogError                 a log of predictions cannot be read, or holds no line of the service
     │   ├── ModelFileError           a model or report file is missing or not of this project
-    │   └── RegistryError            unknown model, version, alias or metric; store unreachable
+    │   ├── RegistryError            unknown model, version, alias or metric; store unreachable
+    │   └── CloudError               AWS refuses, cannot be reached, or holds something else than expected
     └── Refusal                   3  everything given is right, and the answer is no
         ├── ParityError              the ONNX graph does not answer as the Pipeline does
         ├── GateRefusal              the challenger is not promoted
         ├── DriftRefusal             recent requests differ from the reference
         ├── ReproductionError        two runs differ
+        ├── DeploymentRefusal        the new version was stopped, by its golden answers or by an alarm
         └── RaceLostError            somebody else moved the alias first; nothing was changed, try again
 """
 
@@ -76,6 +78,10 @@ class RegistryError(InputError):
     """The registry has no such model, version, alias or metric, or cannot be reached."""
 
 
+class CloudError(InputError):
+    """AWS refuses, cannot be reached, or does not hold what was expected; nothing was changed there."""
+
+
 class Refusal(PipelineError):  # noqa: N818  a refusal is an answer, not an error
     """Everything given is right, and the answer is no."""
 
@@ -96,6 +102,10 @@ class DriftRefusal(Refusal):
 
 class ReproductionError(Refusal):
     """Two runs on the same input differ."""
+
+
+class DeploymentRefusal(Refusal):
+    """The new version does not answer as it must, or an alarm rang: the version before goes on answering."""
 
 
 class RaceLostError(Refusal):

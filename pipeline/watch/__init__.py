@@ -58,7 +58,7 @@ class Terms:
 
 def watch(
     lines: Iterable[Line],
-    terms: Terms = Terms(),  # noqa: B008  frozen
+    terms: Terms = Terms(),
     kept: Mapping[str, Tally] | None = None,
     manifest: Manifest | None = None,
 ) -> Watched:
@@ -80,7 +80,7 @@ def watch(
 def watch_log(
     log: str,
     now: datetime,
-    terms: Terms = Terms(),  # noqa: B008  frozen
+    terms: Terms = Terms(),
     reference_file: Path | None = None,
     manifest: Manifest | None = None,
     tell: Tell = silent,

@@ -90,21 +90,22 @@ class Judge:
         by_far = np.maximum(psi / limit, np.where(_ORDERED, np.abs(shift - 0.5) / shift_limit, 0))
         found = [
             Finding(
-                NAMES[place],
-                *(round(float(value), 4) for value in (psi[place], limit[place])),
-                *((round(float(v[place]), 4) if _ORDERED[place] else None) for v in (shift, shift_limit)),
-                change(NAMES[place], self._reference, window),
+                what=NAMES[place],
+                psi=_rounded(psi[place]),
+                limit=_rounded(limit[place]),
+                shift=_rounded(shift[place]) if _ORDERED[place] else None,
+                shift_limit=_rounded(shift_limit[place]) if _ORDERED[place] else None,
+                change=change(NAMES[place], self._reference, window),
             )
             for place in sorted(np.flatnonzero(moved).tolist(), key=lambda place: -float(by_far[place]))
         ]
         shown = {
-            name: round(float(value), 4) if judged else None
-            for name, value, judged in zip(NAMES, psi, enough, strict=True)
+            name: _rounded(value) if judged else None for name, value, judged in zip(NAMES, psi, enough, strict=True)
         }
         return Judgement(shown, tuple(finding for finding in found if not _is_relief(finding, self._reference, window)))
 
     def _join(self, counts: Counts) -> Floats:
-        return np.bincount(self._groups, weights=counts, minlength=int(self._bins.sum()))
+        return np.bincount(self._groups, weights=counts, minlength=int(self._bins.sum())).astype("float64")
 
     def _psi(self, joined: Floats) -> Floats:
         was, now = (self._shares(counts) for counts in (self._joined, joined))
@@ -179,6 +180,10 @@ _PSI_ALPHA = OTHER_ALPHA / (len(MEASURES) + int(_ORDERED.sum()) - len(BODY))
 _SHIFT_QUANTILES = np.array(
     [NormalDist().inv_cdf(1 - (BODY_ALPHA if name in BODY else _PSI_ALPHA) / 2) for name in NAMES]
 )
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 4)
 
 
 def _is_relief(finding: Finding, reference: Tally, window: Tally) -> bool:

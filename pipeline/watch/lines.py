@@ -17,7 +17,7 @@ from lambda_api.contract import LEVELS
 from pipeline.watch.tally import MEASURES, NAMES, PREDICTION, SIZE, STARTS, WARNED, Counts, Piece
 
 Unusable = Literal["broken", "foreign"]
-"""Broken: was one of ours, or at least JSON, and cannot be read. Foreign: another program's, or counted in other bins."""
+"""Broken: cannot be read, and was ours or meant to be JSON. Foreign: another program's, or counted in other bins."""
 
 Line = bytes | str | None
 """None stands for a line that cannot even be had: too long, or in a damaged part of a file."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from glob import glob, has_magic
 from heapq import heappop, heappush, heappushpop, heapreplace
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from pipeline.errors import LogError
 from pipeline.progress import Tell
@@ -48,7 +48,7 @@ def files(named: str) -> tuple[Path, ...]:
     return found
 
 
-def lines(path: Path, at: Callable[[int], None] = lambda position: None) -> Iterator[bytes | None]:
+def lines(path: Path, at: Callable[[int], None] | None = None) -> Iterator[bytes | None]:
     """The lines of a file, unpacked if it is compressed; None for each that cannot be read.
 
     Args:
@@ -62,17 +62,17 @@ def lines(path: Path, at: Callable[[int], None] = lambda position: None) -> Iter
         with path.open("rb") as raw:
             packed = raw.read(len(_GZIP)) == _GZIP
             raw.seek(0)
-            stream: BinaryIO = gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[assignment]  reads alike
-            for number, line in enumerate(_lines(stream)):
-                if number % _TELL_EVERY == 0:
+            for number, line in enumerate(_lines(gzip.GzipFile(fileobj=raw) if packed else raw)):
+                if at and number % _TELL_EVERY == 0:
                     at(raw.tell())
                 yield line
-            at(raw.tell())
+            if at:
+                at(raw.tell())
     except OSError as error:
         raise LogError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _lines(stream: BinaryIO) -> Iterator[bytes | None]:
+def _lines(stream: gzip.GzipFile | BufferedReader) -> Iterator[bytes | None]:
     while True:
         try:
             line = stream.readline(LONGEST)

@@ -35,6 +35,7 @@ class Version:
         self._first: list[Piece] = []
         self._unanswered = 0
         self._open: list[Piece] = []
+        self._open_weight = 0
         self._closed: list[Piece] = []
         self._windows: deque[Window] = deque(maxlen=KEPT)
         self._drifting_since: int | None = None
@@ -48,16 +49,17 @@ class Version:
             self._since is None or piece.time >= self._since
         ):
             self._open.append(piece)
-            if sum_of(self._open) >= self._window:
+            self._open_weight += piece.weight
+            if self._open_weight >= self._window:
                 self._close(self._open)
-                self._closed, self._open = self._open, []
+                self._closed, self._open, self._open_weight = self._open, [], 0
 
     def _add_to_reference(self, piece: Piece) -> None:
         if not piece.records:
             self._unanswered += 1
             return
         self._first.append(piece)
-        if sum(one.records for one in self._first) >= self._least:
+        if self._records >= self._least:
             self._reference = Tally.of(self._first, self._unanswered)
             self._judge = Judge(self._reference)
 
@@ -88,11 +90,6 @@ class Version:
             judged=self._judged,
             training=Judge(training).judge(first).psi if training and first else None,
         )
-
-
-def sum_of(pieces: Sequence[Piece]) -> int:
-    """Requests that the pieces stand for."""
-    return sum(piece.weight for piece in pieces)
 
 
 def _newest(pieces: list[Piece], window: int) -> list[Piece]:

@@ -37,6 +37,7 @@ def test_a_finished_layout_is_packaged_as_never_registered(small_layout: Layout,
     manifest = package_layout(small_layout, tmp_path)
 
     assert (tmp_path / MODEL).read_bytes() == graph
+    assert (tmp_path / "golden.json").read_bytes() == small_layout.golden.read_bytes()
     assert Manifest.model_validate_json((tmp_path / "manifest.json").read_bytes()) == manifest
     assert manifest.model_dump(exclude={"metrics", "support", "bins"}) == {
         "model_version": "unregistered",
@@ -46,6 +47,7 @@ def test_a_finished_layout_is_packaged_as_never_registered(small_layout: Layout,
         "git_commit": None,
         "data_sha256": data["sha256"],
         "model_sha256": digest(graph),
+        "golden_sha256": digest(small_layout.golden.read_bytes()),
         "contract": fingerprint(),
         "bins_id": BINS_ID,
         "verdict": None,
