@@ -10,7 +10,6 @@ Nothing but the bins in the log's lines is needed, and nothing of a single perso
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -21,44 +20,16 @@ from pipeline.watch import cloudwatch, references
 from pipeline.watch.lines import Line, Reader
 from pipeline.watch.log import FileLog, files, in_order
 from pipeline.watch.tally import Piece, Tally
+from pipeline.watch.terms import DEFAULT, Terms
 from pipeline.watch.watched import Lines, Watched
 from pipeline.watch.windows import Version
 
 __all__ = ["Terms", "Watched", "watch", "watch_log"]
 
-LEAST_WINDOW = 100
-
-
-@dataclass(frozen=True)
-class Terms:
-    """What is compared with what.
-
-    Attributes:
-        window: Requests of a window.
-        reference: Accepted records that are a version's reference, its first ones.
-        since: When windows begin; None for the log's begin. References are made from before, too.
-    """
-
-    window: int = 200
-    reference: int = 500
-    since: datetime | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("window", "reference"):
-            if getattr(self, name) < LEAST_WINDOW:
-                raise LogError(
-                    f"--{name}: got {getattr(self, name)}, expected {LEAST_WINDOW} or more: fewer show nothing"
-                )
-
-    @property
-    def since_ms(self) -> int | None:
-        """`since` in milliseconds since 1970."""
-        return None if self.since is None else int(self.since.timestamp() * 1000)
-
 
 def watch(
     lines: Iterable[Line],
-    terms: Terms = Terms(),
+    terms: Terms = DEFAULT,
     kept: Mapping[str, Tally] | None = None,
     manifest: Manifest | None = None,
 ) -> Watched:
@@ -80,7 +51,7 @@ def watch(
 def watch_log(
     log: str,
     now: datetime,
-    terms: Terms = Terms(),
+    terms: Terms = DEFAULT,
     reference_file: Path | None = None,
     manifest: Manifest | None = None,
     tell: Tell = silent,

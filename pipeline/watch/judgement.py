@@ -198,6 +198,6 @@ def change(name: str, reference: Tally, window: Tally) -> str:
     was, now = (tally.measured(name) / max(int(tally.measured(name).sum()), 1) for tally in (reference, window))
     if measure.middles:
         before, after = (float(shares @ np.array(measure.middles)) for shares in (was, now))
-        return f"mean about {before:.3g} → {after:.3g}"
+        return f"mean about {before:.3g} -> {after:.3g}"
     most = int(np.argmax(np.abs(now - was)))
-    return f"{measure.labels[most]} {was[most]:.0%} → {now[most]:.0%}"
+    return f"{measure.labels[most]} {was[most]:.0%} -> {now[most]:.0%}"

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from lambda_api import manifest as manifests
 from lambda_api.bins import BINS_ID
-from lambda_api.manifest import Manifest
+from lambda_api.manifest import Manifest, ManifestError
 from pipeline.errors import ModelFileError
 from pipeline.files import read_bytes, write_json
 from pipeline.watch.tally import MEASURES, NAMES, PREDICTION, SIZE, SIZES, STARTS, Tally
@@ -56,6 +57,18 @@ def _tally(item: dict[str, Any]) -> Tally:
         raise ValueError("other bins")
     whole = {name: int(item[name]) for name in ("records", "start", "end", "largest")}
     return Tally(np.concatenate(counts).astype(np.int64), confidence=float(item["confidence"]), **whole)
+
+
+def manifest(model: Path) -> Manifest:
+    """The manifest of a packaged model.
+
+    Raises:
+        ModelFileError: There is none, or it is none of ours.
+    """
+    try:
+        return manifests.load(model)
+    except ManifestError as error:
+        raise ModelFileError(str(error)) from None
 
 
 def training(manifest: Manifest) -> Tally | None:
