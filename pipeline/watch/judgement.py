@@ -85,7 +85,7 @@ class Judge:
         psi = self._psi(self._join(window.counts))
         limit = np.maximum(LEAST_PSI, np.array([psi_quantile(bins) for bins in self._bins.tolist()]) * factor)
         shift, deviation = _shift(self._reference.counts, window.counts)
-        shift_limit = np.maximum(LEAST_SHIFT, _SHIFT_QUANTILES * deviation)
+        shift_limit = np.maximum(LEAST_SHIFT, DEVIATIONS * deviation)
         moved = enough & ((psi > limit) | (_ORDERED & (np.abs(shift - 0.5) > shift_limit)))
         by_far = np.maximum(psi / limit, np.where(_ORDERED, np.abs(shift - 0.5) / shift_limit, 0))
         found = [
@@ -177,9 +177,8 @@ def psi_quantile(bins: int) -> float:
 
 
 _PSI_ALPHA = OTHER_ALPHA / (len(MEASURES) + int(_ORDERED.sum()) - len(BODY))
-_SHIFT_QUANTILES = np.array(
-    [NormalDist().inv_cdf(1 - (BODY_ALPHA if name in BODY else _PSI_ALPHA) / 2) for name in NAMES]
-)
+DEVIATIONS = np.array([NormalDist().inv_cdf(1 - (BODY_ALPHA if name in BODY else _PSI_ALPHA) / 2) for name in NAMES])
+"""How many standard deviations chance may move each measure."""
 
 
 def _rounded(value: float) -> float:

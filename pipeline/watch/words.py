@@ -14,10 +14,10 @@ from pipeline.watch.watched import VersionWatched, Watched, Window, iso
 SHOWN_WINDOWS = 20
 """The newest ones of each version, in Markdown."""
 
-_LEGEND = (
-    "*Higher in*: of all pairs of a recent and an earlier record, the share in which the recent value is the higher "
-    "one. *PSI*: population stability index. *By chance*: how far either goes when nothing has changed."
-)
+_LEGEND = """\
+- *Higher in*: of all pairs of a recent and an earlier record, where the recent value is higher.
+- *PSI*: population stability index, of any change.
+- *By chance*: how far either goes when nothing has changed."""
 _SHARES = ("confidence", "warned", "errors")
 _SHOWN_MEASURES = 3
 _STYLES = {"steady": "green", "drifting": "bold red", "too few": "yellow"}
@@ -41,7 +41,7 @@ def _what(version: VersionWatched) -> str:
 
 def table(found: Watched) -> RenderableType:
     """Every version with its verdict, and what moved of those that drift."""
-    shown = _table("Drift by version")
+    shown = _table()
     for name in ("version", "verdict", "records", "reference", "windows", "since"):
         shown.add_column(name, justify="right" if name in {"records", "reference", "windows"} else "left")
     for name, version in found.versions.items():
@@ -54,10 +54,12 @@ def table(found: Watched) -> RenderableType:
             f"{version.judged:,}",
             _time(version.since),
         )
-    parts: list[RenderableType] = [shown]
+    parts: list[RenderableType] = [Text("Drift by version", style="bold"), shown]
     for name, version in found.versions.items():
         if version.drifting:
-            parts.append(_moved(name, version))
+            size = _size(version.windows[-1])
+            parts.append(Text(f"What moved: version {name}, {size} against its reference", style="bold"))
+            parts.append(_moved(version))
         if version.training:
             parts.append(Text(_distance(name, version.training)))
     parts.append(Text(_lines(found)))
@@ -71,8 +73,8 @@ def _distance(name: str, training: Mapping[str, float | None]) -> str:
     return f"version {name}: its first requests against the training data, for information: PSI {furthest}"
 
 
-def _moved(name: str, version: VersionWatched) -> Table:
-    shown = _table(f"What moved: version {name}, {_size(version.windows[-1])} against its reference")
+def _moved(version: VersionWatched) -> Table:
+    shown = _table()
     for heading in ("measure", "from, to", "higher in", "by chance", "PSI", "by chance"):
         shown.add_column(heading, overflow="fold")
     for finding in version.drifting:
@@ -80,8 +82,8 @@ def _moved(name: str, version: VersionWatched) -> Table:
     return shown
 
 
-def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
+def _table() -> Table:
+    return Table(box=SIMPLE_HEAD, padding=(0, 1))
 
 
 def _figures(finding: Finding) -> tuple[str, str, str, str]:
@@ -95,7 +97,7 @@ def _figures(finding: Finding) -> tuple[str, str, str, str]:
 
 def _size(window: Window) -> str:
     tally = window.tally
-    batch = f", {tally.largest:,} of them in one batch" if tally.largest > 1 else ""
+    batch = f" ({tally.largest:,} of them in one batch)" if tally.largest > 1 else ""
     return f"{tally.records:,} records{batch}"
 
 
