@@ -20,8 +20,8 @@ Floats = NDArray[np.float64]
 BODY = ("BMI", PREDICTION)
 """What the answers hang on: half of the false alarms that are allowed are spent on seeing these two shift."""
 
-BODY_ALPHA = 0.002
-OTHER_ALPHA = 0.004
+BODY_ALPHA = 0.003
+OTHER_ALPHA = 0.005
 """Chance of a false alarm: of each shift in `BODY`, and of everything else together."""
 
 LEAST = 100
@@ -81,11 +81,12 @@ class Judge:
         """How far the window is from the reference."""
         was, now = (np.add.reduceat(tally.counts, STARTS) for tally in (self._reference, window))
         enough = (was >= LEAST) & (now >= LEAST)
-        factor = 1 / np.maximum(was, 1) + 1 / np.maximum(now, 1)
+        effect = self._reference.design_effect
+        factor = effect * (1 / np.maximum(was, 1) + 1 / np.maximum(now, 1))
         psi = self._psi(self._join(window.counts))
         limit = np.maximum(LEAST_PSI, np.array([psi_quantile(bins) for bins in self._bins.tolist()]) * factor)
         shift, deviation = _shift(self._reference.counts, window.counts)
-        shift_limit = np.maximum(LEAST_SHIFT, DEVIATIONS * deviation)
+        shift_limit = np.maximum(LEAST_SHIFT, DEVIATIONS * deviation * effect**0.5)
         moved = enough & ((psi > limit) | (_ORDERED & (np.abs(shift - 0.5) > shift_limit)))
         by_far = np.maximum(psi / limit, np.where(_ORDERED, np.abs(shift - 0.5) / shift_limit, 0))
         found = [

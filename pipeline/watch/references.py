@@ -55,8 +55,9 @@ def _tally(item: dict[str, Any]) -> Tally:
     counts = [item["counts"][measure.name] for measure in MEASURES]
     if [len(found) for found in counts] != SIZES.tolist():
         raise ValueError("other bins")
-    whole = {name: int(item[name]) for name in ("records", "start", "end", "largest")}
-    return Tally(np.concatenate(counts).astype(np.int64), confidence=float(item["confidence"]), **whole)
+    records, start, end, largest = (int(item[name]) for name in ("records", "start", "end", "largest"))
+    confidence, effect = float(item["confidence"]), float(item["design_effect"])
+    return Tally(np.concatenate(counts).astype(np.int64), records, confidence, start, end, largest, effect)
 
 
 def manifest(model: Path) -> Manifest:

@@ -97,6 +97,7 @@ class Tally:
         start: Of the first record, milliseconds since 1970.
         end: Of the last one.
         largest: Records of the largest batch in it.
+        design_effect: How many of its records say as much as one of another person; known of references only.
     """
 
     counts: Counts
@@ -105,6 +106,7 @@ class Tally:
     start: int
     end: int
     largest: int
+    design_effect: float = 1.0
 
     @classmethod
     def of(cls, pieces: Sequence[Piece], unanswered: int = 0) -> "Tally":
@@ -131,6 +133,27 @@ class Tally:
         counts = self.measured(name)
         total = int(counts.sum())
         return int(counts[-1]) / total if total else None
+
+
+LAGS = 20
+"""How many requests later somebody's next one is looked for."""
+
+
+def design_effect(pieces: Sequence[Piece]) -> float:
+    """How much more the counts of these requests vary than those of as many different people; 1 if not at all.
+
+    People ask again with one answer changed, and monitors ask the same thing all day: such requests are alike more
+    often than any two are. What that does to a count's variance, 1 plus twice the sum of the autocorrelations, is
+    called the design effect (Kish 1965); it is taken over all columns together. Batches say nothing about it.
+    """
+    table = np.array([piece.places for piece in pieces if piece.places])
+    if len(table) <= 2 * LAGS:
+        return 1.0
+    counts = np.bincount(table.ravel())
+    by_chance = float((counts * (counts - 1)).sum()) / (len(table) * (len(table) - 1))
+    alike = [float((table[lag:] == table[:-lag]).sum()) / (len(table) - lag) for lag in range(1, LAGS + 1)]
+    effect = 1 + 2 * sum(found - by_chance for found in alike) / (table.shape[1] - by_chance)
+    return max(1.0, float(effect))
 
 
 def _indices(pieces: Iterable[Piece]) -> NDArray[np.int64]:

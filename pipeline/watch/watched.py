@@ -83,7 +83,7 @@ class VersionWatched:
             "verdict": self.verdict,
             "answering": self.answering,
             "records": self.records,
-            "reference": {"records": known.records, "from": iso(known.start), "to": iso(known.end)} if known else None,
+            "reference": _reference(known) if known else None,
             "since": iso(self.since) if self.since is not None else None,
             "drifting": [asdict(finding) for finding in self.drifting],
             "windows_judged": self.judged,
@@ -139,6 +139,15 @@ def iso(milliseconds: int) -> str:
     '2025-11-23T10:00:00+00:00'
     """
     return datetime.fromtimestamp(milliseconds // 1000, UTC).isoformat()
+
+
+def _reference(known: Tally) -> dict[str, Any]:
+    return {
+        "records": known.records,
+        "from": iso(known.start),
+        "to": iso(known.end),
+        "design_effect": round(known.design_effect, 2),
+    }
 
 
 def _rounded(share: float | None) -> float | None:

@@ -7,9 +7,10 @@ requests: where too few of them are left over, it reaches back into the window b
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pipeline.watch.judgement import Judge
-from pipeline.watch.tally import Piece, Tally
+from pipeline.watch.tally import Piece, Tally, design_effect
 from pipeline.watch.watched import VersionWatched, Window
 
 KEPT = 1_000
@@ -40,6 +41,11 @@ class Version:
         self._windows: deque[Window] = deque(maxlen=KEPT)
         self._drifting_since: int | None = None
 
+    @property
+    def has_reference(self) -> bool:
+        """Whether there is something to compare with yet."""
+        return self._reference is not None
+
     def add(self, piece: Piece) -> None:
         """Take the next piece."""
         self._records += piece.records
@@ -60,7 +66,8 @@ class Version:
             return
         self._first.append(piece)
         if self._records >= self._least:
-            self._reference = Tally.of(self._first, self._unanswered)
+            counted = Tally.of(self._first, self._unanswered)
+            self._reference = replace(counted, design_effect=design_effect(self._first))
             self._judge = Judge(self._reference)
 
     def _close(self, pieces: Sequence[Piece]) -> None:
