@@ -287,11 +287,12 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def serve(app: FastAPI, service: Service, namespace: str = Settings.namespace) -> FastAPI:
+def serve(app: FastAPI, service: Service, settings: Settings | None = None) -> FastAPI:
     """The application, ready to answer with this model; it has answered one example already."""
     service.example()
+    settings = settings or Settings()
     app.state.service = service
-    app.state.telemetry = Telemetry(service.manifest.model_version, namespace)
+    app.state.telemetry = Telemetry(service.manifest.model_version, settings.telemetry, settings.namespace)
     return app
 
 
@@ -303,6 +304,6 @@ def start(environ: Mapping[str, str] = os.environ) -> FastAPI:
     """
     try:
         settings = environment.read(environ)
-        return serve(create_app(settings), Service.load(settings.model_dir), settings.namespace)
+        return serve(create_app(settings), Service.load(settings.model_dir), settings)
     except (SettingsError, ManifestError, ModelError) as error:
         raise SystemExit(f"The service does not start: {error}") from None

@@ -7,9 +7,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 PREFIX = "OBESITY_"
+
+Detail = Literal["full", "metrics", "off"]
+"""How much telemetry tells."""
 
 
 class SettingsError(ValueError):
@@ -35,6 +38,15 @@ def _switch(text: str) -> bool:
     if text not in {"true", "false"}:
         raise ValueError("expected true or false")
     return text == "true"
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"expected {', '.join(choices[:-1])} or {choices[-1]}")
+        return text
+
+    return parse
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -64,6 +76,9 @@ class Settings:
         cors_origins: Origins whose pages may call the API; none by default, `*` for all.
         cors_credentials: Whether those pages may send cookies; never together with `*`.
         namespace: Where the metrics of the log lines are counted; stacks of one account must not share it.
+        telemetry: What is logged of a request. `full`: bins, level, counters and latency; `metrics`: counters and
+            latency, so that nothing follows from a person's answers and drift cannot be watched; `off`: nothing but
+            bugs.
     """
 
     model_dir: Path = _setting(_BESIDE_THE_CODE, Path)  # noqa: RUF009  `field` in other clothes
@@ -72,6 +87,7 @@ class Settings:
     cors_origins: tuple[str, ...] = _setting((), _origins)
     cors_credentials: bool = _setting(False, _switch)  # noqa: FBT003  a default, not an argument
     namespace: str = _setting("ObesityLevels", _namespace)
+    telemetry: Detail = _setting("full", _one_of(*get_args(Detail)))  # noqa: RUF009  as above
 
 
 def read(environ: Mapping[str, str]) -> Settings:

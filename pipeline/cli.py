@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline import cli_ci, cli_deployment, cli_registry, cli_service
+from pipeline import cli_ci, cli_deployment, cli_registry, cli_service, cli_watch
 from pipeline.cli_console import err, out, progress, say
 from pipeline.errors import GateRefusal, InputError, PipelineError, ReproductionError, SourceError
 from pipeline.files import Layout
@@ -29,6 +29,7 @@ app = typer.Typer(
 app.add_typer(cli_registry.app, name="registry")
 app.add_typer(cli_service.app)
 app.add_typer(cli_deployment.app)
+app.add_typer(cli_watch.app)
 app.add_typer(cli_ci.app, name="ci")
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters.")]

@@ -13,8 +13,9 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from lambda_api.contract import columns, fingerprint
-from lambda_api.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, ManifestError, Support
+from lambda_api.bins import BINNINGS, BINS_ID
+from lambda_api.contract import LEVELS, TARGET, columns, fingerprint
+from lambda_api.manifest import MANIFEST_FILE, MODEL_FILE, Bins, Manifest, ManifestError, Support
 from pipeline.errors import ModelFileError, RegistryError
 from pipeline.files import Layout, digest, read_bytes, read_json, write_bytes, write_json
 from pipeline.params import Params
@@ -118,6 +119,8 @@ def _package(layout: Layout, origin: _Origin, out: Path) -> Manifest:
             metrics=read_json(layout.metrics, "pipeline evaluate"),
             libraries={name: installed(name) for name in LIBRARIES},
             support={column.name: _support(data["columns"][column.name]) for column in columns()},
+            bins_id=BINS_ID,
+            bins=_bins(data),
         )
     except (KeyError, ValueError) as error:
         raise ModelFileError(f"{layout.data_report} does not belong to this version: run `pipeline clean`") from error
@@ -132,6 +135,20 @@ def _support(found: dict[str, float]) -> Support:
     if "min" in found:
         return Support(low=found["min"], high=found["max"])
     return Support(categories=tuple(sorted(category for category, count in found.items() if count)))
+
+
+def _bins(data: dict[str, Any]) -> dict[str, Bins]:
+    known = data.get("bins", {})  # a version registered before the counts were made has none
+    found = {
+        name: Bins(
+            edges=() if binning.places else tuple(binning.edges()),
+            categories=tuple(binning.places),
+            counts=tuple(known[name]) if known else None,
+        )
+        for name, binning in BINNINGS.items()
+    }
+    levels = tuple(data["levels"][level] for level in LEVELS)
+    return found | {TARGET: Bins(categories=tuple(map(str, LEVELS)), counts=levels)}
 
 
 def _write(folder: Path, graph: bytes, golden: bytes, manifest: Manifest) -> None:

@@ -72,6 +72,12 @@ def test_the_contract_loads_pydantic_and_the_standard_library_only() -> None:
     assert found <= {"lambda_api", "pydantic", *PYDANTIC_NEEDS}
 
 
+def test_the_bins_load_numpy_and_nothing_heavier() -> None:
+    found = loaded("import lambda_api.bins")
+    assert {"numpy", "pydantic"} <= found
+    assert not found & (HEAVY - {"numpy"})
+
+
 def test_the_served_model_loads_onnxruntime_and_numpy_and_nothing_heavier() -> None:
     found = loaded("import lambda_api.model")
     assert {"onnxruntime", "numpy", "pydantic"} <= found

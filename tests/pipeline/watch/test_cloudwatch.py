@@ -1,0 +1,136 @@
+"""A log group of a CloudWatch that runs in this process: page after page, and every way that it can refuse."""
+
+import json
+import logging
+import time
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from pipeline import aws
+from pipeline.errors import LogError, SourceError
+from pipeline.watch import Terms, watch, watch_log
+from pipeline.watch.watched import Lines
+from tests.answers import MINUTE, Visits, older
+
+NOW = datetime.now(UTC)
+SECRET = "wJalrXUtnFEMI-not-a-real-secret"  # noqa: S105  a made-up one, to see that it is never told
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The address of an AWS that runs in this process."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    running = ThreadedMotoServer(port=0, verbose=False)
+    running.start()
+    host, port = running.get_host_and_port()
+    yield f"http://{host}:{port}"
+    running.stop()
+
+
+@pytest.fixture
+def client(server: str, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401  botocore has no types
+    """Its client for logs, as the environment says."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return aws.client("logs")
+
+
+def put(client: Any, lines: list[bytes], streams: int = 2) -> str:  # noqa: ANN401
+    """A log group with these lines, dealt out to streams as several Lambda instances write them."""
+    group = f"/aws/lambda/obesity-levels-{uuid.uuid4().hex}"
+    client.create_log_group(logGroupName=group)
+    for place in range(streams):
+        client.create_log_stream(logGroupName=group, logStreamName=f"{place}")
+        events = []
+        for line in lines[place::streams]:
+            when = json.loads(line)["_aws"]["Timestamp"]
+            events += [{"timestamp": when, "message": line.decode()}]
+            events += [{"timestamp": when, "message": "REPORT RequestId: 1f2e\n"}]
+        for start in range(0, len(events), 1000):
+            client.put_log_events(logGroupName=group, logStreamName=f"{place}", logEvents=events[start : start + 1000])
+    return group
+
+
+def recent() -> Visits:
+    """Visits of the last day: CloudWatch takes no older ones."""
+    return Visits(time=int(time.time() * 1000) - 1440 * MINUTE)
+
+
+@pytest.fixture
+def lines() -> list[bytes]:
+    visits = recent()
+    return [*visits.ask(900), *visits.ask(300, older)]
+
+
+def test_a_log_group_is_read_page_by_page_and_says_what_a_file_would(client: Any, lines: list[bytes]) -> None:  # noqa: ANN401
+    told: list[tuple[int, int]] = []
+    group = put(client, lines)
+    found = watch_log(f"cloudwatch:{group}", NOW, tell=lambda _, done, total: told.append((done, total)))
+    assert found.lines == Lines(read=1200, used=1200, broken=0, foreign=0)
+    assert found.as_json()["versions"] == watch(lines).as_json()["versions"]
+    assert found.drifting == ("3",)
+    assert told
+    assert all(0 <= done <= total for done, total in told)
+
+
+def test_what_lies_before_is_read_only_as_long_as_no_reference_was_kept(
+    client: Any,  # noqa: ANN401
+    lines: list[bytes],
+    tmp_path: Path,
+) -> None:
+    group, kept = put(client, lines), tmp_path / "reference.json"
+    terms = Terms(since=NOW - timedelta(minutes=500))
+    first = watch_log(f"cloudwatch:{group}", NOW, terms, kept)
+    again = watch_log(f"cloudwatch:{group}", NOW, terms, kept)
+    assert first.lines.read == 1200
+    assert again.lines.read < 300
+    assert [found.versions["3"].as_json()["windows"] for found in (first, again)] == [
+        first.versions["3"].as_json()["windows"]
+    ] * 2
+    assert (first.drifting, again.drifting) == (("3",), ("3",))
+
+
+def test_a_group_that_is_not_there_is_told(client: Any) -> None:  # noqa: ANN401
+    assert client
+    with pytest.raises(SourceError) as raised:
+        watch_log("cloudwatch:/aws/lambda/gone", NOW)
+    assert str(raised.value) == (
+        "cloudwatch:/aws/lambda/gone cannot be read: there is no log group /aws/lambda/gone in this region and "
+        "account: `aws logs describe-log-groups` lists them"
+    )
+
+
+def test_a_group_without_a_line_of_ours_is_told(client: Any) -> None:  # noqa: ANN401
+    with pytest.raises(LogError, match="none of its 0 lines tells of a prediction"):
+        watch_log(f"cloudwatch:{put(client, [])}", NOW)
+
+
+@pytest.mark.parametrize("name", ["", "with spaces", "a" * 600])
+def test_a_name_that_no_group_can_have_is_told_in_a_line(client: Any, name: str) -> None:  # noqa: ANN401
+    assert client
+    with pytest.raises(SourceError, match=r"^cloudwatch:.* cannot be read"):
+        watch_log(f"cloudwatch:{name}", NOW)
+
+
+def test_a_network_that_is_not_there_is_told_in_a_line_without_a_secret(
+    client: Any,  # noqa: ANN401
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert client
+    monkeypatch.setattr(aws, "ATTEMPTS", 1)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(SourceError) as raised:
+        watch_log("cloudwatch:/aws/lambda/any", NOW)
+    assert str(raised.value) == (
+        "cloudwatch:/aws/lambda/any cannot be read (EndpointConnectionError): check the network, AWS_ENDPOINT_URL "
+        "and the region, then try again"
+    )
+    assert SECRET not in str(raised.value)
