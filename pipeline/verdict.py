@@ -65,6 +65,16 @@ class Pairs:
         return (b - c) / n - NormalDist().inv_cdf(confidence) * error
 
 
+@dataclass(frozen=True)
+class News:
+    """Today's records by whether the champion was judged on them: the known in pairs, the new with right answers."""
+
+    known: Pairs
+    records: int
+    right: int
+    champion_right: int
+
+
 def at_most(right: int, records: int, share: float) -> float:
     """How likely no more than `right` of `records` are right, if each is with probability `share`; exact (binomial)."""
     if right >= records or share <= 0:
@@ -102,6 +112,7 @@ class Verdict:
     challenger_sha256: str
     champion_sha256: str | None
     pairs: Pairs | None = None
+    news: News | None = None
     difference: float | None = None
     lower_bound: float | None = None
 

@@ -124,9 +124,13 @@ class Drift:
 
 @dataclass(frozen=True)
 class Records:
-    """Records by key: only here, only in the base, and in both with another level; `same` are in both as they were."""
+    """Records by key: only here, only in the base, and in both with another level; `same` are in both as they were.
+
+    `added_right` of the added ones are answered rightly, out of fold.
+    """
 
     added: int
+    added_right: int
     removed: int
     changed: int
     same: int
@@ -392,7 +396,9 @@ def _records(base: Answers | None, this: Answers | None) -> Records | None:
     old, new = levels
     both = old.keys() & new.keys()
     changed = sum(old[record] != new[record] for record in both)
-    return Records(len(new.keys() - old), len(old.keys() - new), changed, len(both) - changed)
+    added = new.keys() - old
+    right = {record for (record, level), said in this.items() if said.predicted == level}
+    return Records(len(added), len(added & right), len(old.keys() - new), changed, len(both) - changed)
 
 
 def _same_recipe(base: Snapshot | None, this: Snapshot) -> bool | None:
