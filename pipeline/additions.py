@@ -8,15 +8,13 @@ A record's fold is its hash, so its position decides nothing but its origin.
 import codecs
 import csv
 import io
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
-from lambda_api.contract import LEVELS, TARGET, columns
-from pipeline.changes.comparison import Drift, drift
+from lambda_api.contract import LEVELS, TARGET
+from pipeline.changes.columns import Moved, moved
 from pipeline.clean import origins, read_text_table, typed
 from pipeline.errors import DataError
 from pipeline.files import digest
@@ -26,9 +24,6 @@ from pipeline.verdict import at_most
 
 TOLERANCE, SURE = 0.1, 0.99
 """New labels contradict if we are this sure that the BMI rule agrees with them this much less than with the old."""
-
-DEVIATIONS = 3
-"""A mean or share that moved by more standard errors than this is told to be beyond chance."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +37,6 @@ class Agreement:
     def share(self) -> float:
         """Of all records."""
         return self.agreed / self.records
-
-
-@dataclass(frozen=True)
-class Moved:
-    """How far a column of the new records lies from the old, and whether that is more than chance explains."""
-
-    drift: Drift
-    beyond_chance: bool
 
 
 @dataclass(frozen=True)
@@ -103,18 +90,14 @@ def grown(raw: bytes, new: bytes, name: str, data: DataParams, *, synthetic: boo
         raise DataError(f"{name}: missing column {TARGET}: new records need the answers")
     frame, old = typed(table, name), typed(there, "the data")
     fresh, known = _fresh(frame.set_index(table.index), old.set_index(there.index), name)
-    chosen = table.index.isin(fresh)
-    frame = frame[chosen]
-    # Where origins are not known, position says nothing: at the end, then.
-    first = not synthetic and data.collected_rows is not None
-    behind = data.collected_rows if first and data.collected_rows is not None else len(old)
-    content = inserted(raw, table.loc[fresh, list(there.columns)].to_numpy().tolist(), behind)
-    origin = "unknown" if data.collected_rows is None else "synthetic" if synthetic else "collected"
+    frame = frame[table.index.isin(fresh)]
+    origin, behind = _place(data, len(old), synthetic=synthetic)
     kin = old[origins(len(old), "real", data.collected_rows) == origin]
-    kin, beside = (kin, origin) if len(kin) else (old, "all")
+    beside = origin if len(kin) and origin != "unknown" else "all"
+    kin = old if beside == "all" else kin
     return Additions(
-        content=content,
-        collected_rows=behind + len(frame) if first else data.collected_rows,
+        content=inserted(raw, table.loc[fresh, list(there.columns)].to_numpy().tolist(), behind),
+        collected_rows=behind + len(frame) if origin == "collected" else data.collected_rows,
         base_sha256=digest(raw),
         name=name,
         origin=origin,
@@ -122,11 +105,18 @@ def grown(raw: bytes, new: bytes, name: str, data: DataParams, *, synthetic: boo
         known=known,
         repeated=len(table) - len(frame) - known,
         levels={str(level): int((frame[TARGET] == level).sum()) for level in LEVELS},
-        beside="all" if beside == "unknown" else beside,
-        moved=_moved(kin, frame),
+        beside=beside,
+        moved=moved(kin, frame),
         rule=_agreement(frame),
         rule_before=_agreement(kin),
     )
+
+
+def _place(data: DataParams, rows: int, *, synthetic: bool) -> tuple[str, int]:
+    """The origin of new records, and behind how many rows they go."""
+    if data.collected_rows is None:
+        return "unknown", rows
+    return ("synthetic", rows) if synthetic else ("collected", data.collected_rows)
 
 
 def _fresh(new: pd.DataFrame, old: pd.DataFrame, name: str) -> tuple[list[int], int]:
@@ -185,43 +175,3 @@ def inserted(raw: bytes, rows: Sequence[Sequence[str]], behind: int) -> bytes:
 
 def _agreement(frame: pd.DataFrame) -> Agreement:
     return Agreement(int((rule_levels(frame) == frame[TARGET].to_numpy(dtype=object)).sum()), len(frame))
-
-
-def _moved(old: pd.DataFrame, new: pd.DataFrame) -> tuple[Moved, ...]:
-    """Every column that moved at all and the level, the furthest first."""
-    return tuple(
-        Moved(found, _beyond_chance(old[found.column], new[found.column]))
-        for found in drift(_summary(old), _summary(new))
-    )
-
-
-def _summary(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Of each column what `reports/data.json` says of it; of the level its counts."""
-    found = {TARGET: _counts(frame[TARGET])}
-    for column in columns():
-        values = frame[column.name]
-        if column.is_number:
-            found[column.name] = {
-                "min": float(values.min()),
-                "max": float(values.max()),
-                "mean": float(values.mean()),
-                "std": float(values.std(ddof=0)),
-            }
-        else:
-            found[column.name] = _counts(values)
-    return found
-
-
-def _counts(values: "pd.Series[Any]") -> dict[str, float]:
-    return {str(value): float(count) for value, count in values.value_counts().items()}
-
-
-def _beyond_chance(old: "pd.Series[Any]", new: "pd.Series[Any]") -> bool:
-    """Whether the mean, or the share of any category, lies further away than samples of one population do."""
-    scatter = DEVIATIONS * math.sqrt(1 / len(old) + 1 / len(new))
-    if pd.api.types.is_numeric_dtype(old):
-        return bool(abs(new.mean() - old.mean()) > scatter * old.std(ddof=0))
-    shares, theirs = (side.value_counts(normalize=True) for side in (new, old))
-    pooled = pd.concat([old, new]).value_counts(normalize=True)
-    gap = shares.reindex(pooled.index, fill_value=0) - theirs.reindex(pooled.index, fill_value=0)
-    return bool((gap.abs() > scatter * (pooled * (1 - pooled)) ** 0.5).any())

@@ -9,7 +9,8 @@ from rich.text import Text
 from pipeline.show import table
 
 if TYPE_CHECKING:
-    from pipeline.additions import Additions, Moved
+    from pipeline.additions import Additions
+    from pipeline.changes.columns import Moved
 
 
 def additions(found: "Additions") -> RenderableType:
