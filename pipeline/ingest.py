@@ -56,7 +56,7 @@ def ingest(target: Path, sha256: str, url: str, named: Path | None = None, tell:
             write_bytes(target, named.read_bytes())
         return Ingested(target, str(named), sha256)
     if target.is_file():
-        other = f"{_accept(target)}; if not, remove it, and DVC or the publisher is asked for the pinned one"
+        other = f"{_accept(target)}; if records were added elsewhere since, `dvc pull`; if neither, remove it"
         _refuse_other(str(target), file_digest(target), sha256, other)
         return Ingested(target, "where it already lay", sha256)
     failures = []
