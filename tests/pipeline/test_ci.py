@@ -6,9 +6,9 @@ import subprocess
 import threading
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
@@ -154,14 +154,11 @@ def publisher(tmp_path: Path) -> Iterator[str]:
     (tmp_path / "public").mkdir()
     (tmp_path / "public/data.csv").write_text("the data as it was", encoding="utf-8")
 
-    class Handler(SimpleHTTPRequestHandler):
-        def __init__(self, *given: Any) -> None:
-            super().__init__(*given, directory=str(tmp_path / "public"))
-
+    class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "public"))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_address[1]}/data.csv"
         server.shutdown()

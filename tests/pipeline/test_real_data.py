@@ -132,7 +132,7 @@ def test_shuffled_labels_are_told_from_honest_ones_before_they_are_taken(
 
 
 @pytest.mark.parametrize("honest", [True, False])
-def test_the_gate_takes_honest_new_records_and_refuses_shuffled_ones_that_no_other_rule_sees(  # noqa: PLR0913, PLR0917
+def test_the_gate_takes_honest_new_records_and_refuses_shuffled_ones_that_no_other_rule_sees(  # noqa: PLR0913
     real_csv: Path,
     real_layout: Layout,
     invented: pd.DataFrame,
