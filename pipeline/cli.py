@@ -132,6 +132,9 @@ def ingest(  # noqa: PLR0913, PLR0917  a command's options
     """Get the pinned data file and check it.
 
     Looks where it already lies, in DVC's cache or remote, then at the publisher's address.
+
+    With --add it grows by new records: shows them beside what is there, pins the grown file, and prints the three
+    commands that put it into a pull request. Exit code 3 where their labels contradict the records.
     """
     from pipeline import ingest as door  # noqa: PLC0415
 
