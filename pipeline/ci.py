@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from pipeline.changes.comment import Links, comment
 from pipeline.changes.comparison import compare
 from pipeline.changes.snapshot import commit_of, default_base, of_revision, of_tree
-from pipeline.errors import InputError, PipelineError, RaceLostError, RegistryError, SourceError
+from pipeline.errors import InputError, NotPublishedError, PipelineError, RaceLostError, RegistryError, SourceError
 from pipeline.files import Layout, file_digest, write_bytes, write_json, write_text
 from pipeline.ingest import ingest
 from pipeline.params import Params
@@ -63,12 +63,13 @@ def repro(params: Params, say: Say, fold: Fold, *, publish: bool) -> str | None:
         Why the sample was taken; None if it was not.
 
     Raises:
+        NotPublishedError: The publisher gives other data than the pinned, and the result was to be published.
         SourceError: There is no data, and the result was to be published.
         PipelineError: A stage failed, with that stage's exit code.
     """
     try:
         ingest(Layout().raw, params.data.sha256, params.data.url)
-    except SourceError as error:
+    except (SourceError, NotPublishedError) as error:  # a fork cannot read DVC's remote
         if publish:
             raise
         from pipeline import run, sample  # noqa: PLC0415  heavy, and only for the sample

@@ -3,6 +3,7 @@
 Exit codes: 0 ok, 1 a bug, 2 bad input, 3 refused (gate, parity, reproduction). What is expected shows no traceback.
 """
 
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -65,7 +66,7 @@ def retrain(
 
 
 @app.command()
-def ingest(
+def ingest(  # noqa: PLR0913, PLR0917  a command's options
     source: Annotated[Path | None, typer.Option("--from", help="Take this file, and no other source.")] = None,
     no_sample: Annotated[
         bool, typer.Option("--no-sample", help="Fail where no data can be had; what publishing workflows say.")
@@ -76,14 +77,33 @@ def ingest(
     collected_rows: Annotated[
         int | None, typer.Option(help="With --accept: how many first rows were collected, the rest being synthetic.")
     ] = None,
+    add: Annotated[
+        Path | None, typer.Option("--add", help="Append the labelled records of this CSV to the pinned data, checked.")
+    ] = None,
+    synthetic: Annotated[
+        bool, typer.Option("--synthetic", help="With --add: the records are interpolated, not collected from people.")
+    ] = False,
+    even_so: Annotated[
+        bool, typer.Option("--even-so", help="With --add: take labels that contradict the records; the gate decides.")
+    ] = False,
 ) -> None:
     """Get the pinned data file and check it.
 
     Looks where it already lies, in DVC's cache or remote, then at the publisher's address.
+
+    With --add it grows by new records: shows them beside what is there, pins the grown file, and prints the three
+    commands that put it into a pull request. Exit code 3 where their labels contradict the records.
     """
     from pipeline import ingest as door  # noqa: PLC0415
 
     params = load_params(DEFAULT_PARAMS)
+    if add is not None:
+        if source or accept or collected_rows is not None:
+            raise InputError("--add takes neither --from nor --accept nor --collected-rows")
+        _add(add, synthetic=synthetic, even_so=even_so)
+        return
+    if synthetic or even_so:
+        raise InputError("--synthetic and --even-so need --add FILE, the new records")
     if accept:
         if source is None:
             raise InputError("--accept needs --from FILE, the new data")
@@ -102,6 +122,23 @@ def ingest(
         say("`make run` will use the embedded sample, which never publishes anything")
         return
     say(f"{found.path}: SHA-256 {found.sha256}, from {found.came_from}")
+
+
+def _add(source: Path, *, synthetic: bool, even_so: bool) -> None:
+    from pipeline import add, show_additions  # noqa: PLC0415
+
+    with progress() as tell:
+        found = add.proposed(source, DEFAULT_PARAMS, Layout().raw, synthetic=synthetic, tell=tell)
+    out.print(show_additions.additions(found))
+    add.take(found, DEFAULT_PARAMS, Layout().raw, even_so=even_so)
+    say(f"added to {Layout().raw}: SHA-256 {found.sha256} is now in {DEFAULT_PARAMS}")
+    if not add.remote_is_set():
+        say("First tell DVC where to push, for no publisher has this file: `dvc remote add --default NAME URL`")
+    say("Three commands put it into a pull request:")
+    for command in add.pull_request(
+        found, "dvc" if shutil.which("dvc") else str(Path(sys.executable).with_name("dvc"))
+    ):
+        say(f"  {command}")
 
 
 @app.command()

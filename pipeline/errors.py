@@ -6,6 +6,7 @@
     ├── InputError                2  something given is wrong; nothing was written
     │   ├── ParamsError              params.yaml: unknown key, wrong type, impossible value
     │   ├── DataError                a CSV or Parquet file: columns, categories, ranges, encoding, digest
+    │   │   └── NotPublishedError       the publisher gives another file than the pinned one
     │   ├── SourceError              a place that data comes from cannot be reached
     │   ├── LogError                 a log of predictions cannot be read, or holds no line of the service
     │   ├── ModelFileError           a model or report file is missing or not of this project
@@ -13,6 +14,7 @@
     │   └── CloudError               AWS refuses, cannot be reached, or holds something else than expected
     └── Refusal                   3  everything given is right, and the answer is no
         ├── ParityError              the ONNX graph does not answer as the Pipeline does
+        ├── AdditionRefusal          the labels of new records contradict their own answers
         ├── GateRefusal              the challenger is not promoted
         ├── DriftRefusal             recent requests differ from the reference
         ├── ReproductionError        two runs differ
@@ -57,6 +59,10 @@ class DataError(InputError):
         super().__init__("\n".join(lines))
 
 
+class NotPublishedError(DataError):
+    """The publisher gives another file than the pinned one, and DVC gives none."""
+
+
 class SourceError(InputError):
     """A place that data comes from cannot be reached; the text names each one tried, `brief` is its first line."""
 
@@ -90,6 +96,10 @@ class Refusal(PipelineError):  # noqa: N818  a refusal is an answer, not an erro
 
 class ParityError(Refusal):
     """The ONNX graph does not answer exactly as the scikit-learn Pipeline does, so it was not written."""
+
+
+class AdditionRefusal(Refusal):
+    """The labels of new records contradict the records' own answers far more often than the data's do."""
 
 
 class GateRefusal(Refusal):

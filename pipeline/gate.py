@@ -3,7 +3,8 @@
 Both answer today's records, each record by the fold graph that never saw it: a record's fold is its hash, so the
 champion's graphs have not seen today's rows of their fold either, even if the data grew since. Only records that one
 of the two gets right and the other wrong say anything (McNemar); the lower bound of the difference decides, so that
-luck alone promotes nobody. What is measured here is weighed in `pipeline.rules`.
+luck alone promotes nobody. The champion's listing tells which records it was judged on, so that new ones are also
+looked at by themselves. What is measured here is weighed in `pipeline.rules`.
 """
 
 import tempfile
@@ -23,9 +24,9 @@ from pipeline.params import EvaluateParams, Params
 from pipeline.records import FOLD, KEY, ORIGIN, fold_of, load_processed, rule_levels
 from pipeline.registry import Registry
 from pipeline.registry.versions import Version
-from pipeline.result import Result, result_of
+from pipeline.result import Result, marks, result_of
 from pipeline.rules import decide, why_not_compared
-from pipeline.verdict import Candidate, Guards, Pairs, Reached, Verdict
+from pipeline.verdict import Candidate, Guards, News, Pairs, Reached, Verdict
 
 
 def run(
@@ -74,14 +75,14 @@ def judge(layout: Layout, params: Params, registry: Registry) -> Verdict:
     frame = load_processed(layout.records)
     guards, right = guards_of(_graphs(layout), frame, params.evaluate)
     challenger = _challenger(result, registered, guards)
-    champion, pairs = (_champion(crowned) if crowned else None), None
-    if champion and not why_not_compared(challenger, champion):
+    champion, pairs, news = (_champion(crowned) if crowned else None), None, None
+    if crowned and champion and not why_not_compared(challenger, champion):
         graphs = _fetched_graphs(registry, name, champion)
         theirs = frame.assign(**{FOLD: [fold_of(key, len(graphs)) for key in frame[KEY]]})
         guards, also_right = guards_of(graphs, theirs, params.evaluate)
         champion = replace(champion, guards=guards)
-        pairs = Pairs(int((right & ~also_right).sum()), int((also_right & ~right).sum()), len(frame))
-    return decide(challenger, _reached(layout, result, frame, right), champion, pairs, params.gate)
+        pairs, news = _pairs(right, also_right), _news(registry.marks(crowned), frame, right, also_right)
+    return decide(challenger, _reached(layout, result, frame, right), champion, pairs, params.gate, news)
 
 
 def guards_of(
@@ -99,6 +100,25 @@ def guards_of(
         collected_accuracy=float(answers.right[collected].mean()) if collected.any() else None,
         plausible_people=plausible(ask, frame, params)["agreement"],
     ), answers.right
+
+
+def _pairs(mine: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> Pairs:
+    return Pairs(int((mine & ~theirs).sum()), int((theirs & ~mine).sum()), len(mine))
+
+
+def _news(
+    judged: frozenset[str] | None, frame: pd.DataFrame, mine: NDArray[np.bool_], theirs: NDArray[np.bool_]
+) -> News | None:
+    """The right answers of both, apart for the records that the champion was judged on; None where that is not kept."""
+    if judged is None:
+        return None
+    known = np.array([mark in judged for mark in marks(frame)])
+    return News(
+        known=_pairs(mine[known], theirs[known]),
+        records=int((~known).sum()),
+        right=int(mine[~known].sum()),
+        champion_right=int(theirs[~known].sum()),
+    )
 
 
 def _graphs(layout: Layout) -> dict[int, Model]:

@@ -2,7 +2,8 @@
 
 Sources, in this order: where the file already lies, a path the caller names, DVC's cache or remote, the publisher.
 A file with another digest is never taken silently: the error shows both digests and the one command that accepts new
-data, which validates it first and records it in params.yaml.
+data, which validates it first and records it in params.yaml. Once records were added (`pipeline.additions`), the
+publisher no longer gives the pinned file; DVC alone does.
 """
 
 import io
@@ -13,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pipeline.errors import DataError, SourceError
-from pipeline.files import digest, file_digest, read_data, write_bytes
+from pipeline.errors import DataError, NotPublishedError, SourceError
+from pipeline.files import digest, file_digest, read_data, replacing, write_bytes
 from pipeline.progress import Tell, silent
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def ingest(target: Path, sha256: str, url: str, named: Path | None = None, tell:
 
     Raises:
         DataError: The file in place or the named one is not the pinned one.
+        NotPublishedError: DVC does not have the pinned file, and the publisher gives another one.
         SourceError: No source could be reached; the text names each that was tried, and what to do.
     """
     if named is not None:
@@ -54,7 +56,8 @@ def ingest(target: Path, sha256: str, url: str, named: Path | None = None, tell:
             write_bytes(target, named.read_bytes())
         return Ingested(target, str(named), sha256)
     if target.is_file():
-        _refuse_other(str(target), file_digest(target), sha256, f"{_accept(target)}; if not, remove it")
+        other = f"{_accept(target)}; if records were added elsewhere since, `dvc pull`; if neither, remove it"
+        _refuse_other(str(target), file_digest(target), sha256, other)
         return Ingested(target, "where it already lay", sha256)
     failures = []
     for name, fetch in (("DVC's cache or remote", _from_dvc), (url, _from_publisher)):
@@ -67,7 +70,8 @@ def ingest(target: Path, sha256: str, url: str, named: Path | None = None, tell:
         if fetch is _from_dvc and digest(content) != sha256:  # what dvc.lock says, maybe of a time before this pin
             failures.append(f"  {name}: holds another file, SHA-256 {digest(content)}")
             continue
-        _refuse_other(f"what {name} gives", digest(content), sha256, _accept(Path("FILE"), "download it and "))
+        if digest(content) != sha256:
+            raise _not_published(name, digest(content), sha256, failures)
         write_bytes(target, content)
         return Ingested(target, name, sha256)
     tried = f"the data was not found here, in DVC or at {urlsplit(url).hostname} (SHA-256 {sha256})"
@@ -83,6 +87,15 @@ def _refuse_other(what: str, found: str, expected: str, advice: str) -> None:
 def _accept(path: Path, first: str = "") -> str:
     command = f"pipeline ingest --from {shlex.quote(str(path))} --accept"
     return f"If it is meant to be the new data, {first}accept it with `{command}`"
+
+
+def _not_published(url: str, found: str, expected: str, failures: list[str]) -> NotPublishedError:
+    added = (
+        "If records were added (`pipeline ingest --add`), DVC alone has the pinned file: whoever added them runs "
+        "`dvc push`, and `dvc remote list` here must name that remote, with credentials that may read it."
+    )
+    first = f"what {url} gives is not the pinned data: SHA-256 {found}, expected {expected}."
+    return NotPublishedError("\n".join([first, *failures, added, f"{_accept(Path('FILE'), 'download it and ')}."]))
 
 
 def _from_dvc(target: Path, url: str, tell: Tell) -> bytes:
@@ -141,35 +154,65 @@ def _unzipped(content: bytes, name: str) -> bytes:
 def accept(source: Path, collected_rows: int | None, params_file: Path, target: Path) -> Ingested:
     """Make `source` the pinned data: validate it, put it at `target`, and record its digest in `params_file`.
 
-    The parameters are written last: until then the old pin holds, and the command can simply be run again.
-
     Raises:
         DataError: The file breaks the contract; nothing was written.
         ParamsError: `collected_rows` is more than the file has, or the parameters are not valid.
     """
-    from ruamel.yaml import YAML  # noqa: PLC0415  keeps the file's comments
+    from pipeline import params as parameters  # noqa: PLC0415
 
+    raw, params = read_data(source), parameters.load(params_file)
+    refuse_sample(raw, str(source), params.sample.sha256)
+    sha256 = pin(raw, str(source), collected_rows, params_file, target)
+    return Ingested(target, str(source), sha256)
+
+
+def refuse_sample(raw: bytes, name: str, sample_sha256: str) -> None:
+    """Nothing, unless `raw` is the embedded sample.
+
+    Raises:
+        DataError: It is; invented people never become data.
+    """
+    if digest(raw) == sample_sha256:
+        raise DataError(
+            f"{name} is the embedded sample: it is never accepted as real data; `make run DATA=sample` runs on it"
+        )
+
+
+def pin(raw: bytes, name: str, collected_rows: int | None, params_file: Path, target: Path) -> str:
+    """The digest of `raw`, once it is validated, at `target`, and recorded in `params_file`; both are written or none.
+
+    Both are written in full before either takes its place, the parameters last: whoever is killed before that has the
+    old pin, and can run the command again.
+
+    Raises:
+        DataError: The data breaks the contract; nothing was written.
+        ParamsError: `collected_rows` is more than the data has, or the parameters are not valid.
+    """
     from pipeline import params as parameters  # noqa: PLC0415
     from pipeline.clean import clean  # noqa: PLC0415
 
-    raw, old = read_data(source), parameters.load(params_file)
-    sha256 = digest(raw)
-    if sha256 == old.sample.sha256:
-        raise DataError(
-            f"{source} is the embedded sample: it is never accepted as real data; `make run DATA=sample` runs on it"
-        )
-    data = old.data.model_copy(update={"sha256": sha256, "collected_rows": collected_rows})
-    clean(raw, str(source), old.model_copy(update={"data": data}))
+    pinned: dict[str, str | int | None] = {"sha256": digest(raw), "collected_rows": collected_rows}
+    old = parameters.load(params_file)
+    clean(raw, name, old.model_copy(update={"data": old.data.model_copy(update=pinned)}))
+    text = _repinned(params_file.read_text(encoding="utf-8"), pinned)
+    with replacing(params_file) as new_params, replacing(target) as new_target:
+        new_params.write_text(text, encoding="utf-8")
+        new_target.write_bytes(raw)
+    return digest(raw)
+
+
+def _repinned(text: str, pinned: "dict[str, str | int | None]") -> str:
+    """The text of params.yaml with other values in `data`, its comments kept."""
+    from ruamel.yaml import YAML  # noqa: PLC0415
+
     yaml = YAML()
     yaml.width = 4096  # never fold a line
     yaml.preserve_quotes = True
     yaml.representer.add_representer(
         type(None), lambda writer, _: writer.represent_scalar("tag:yaml.org,2002:null", "null")
     )
-    text = yaml.load(params_file.read_text(encoding="utf-8"))
-    text["data"].update({"sha256": sha256, "collected_rows": collected_rows})
+    content = yaml.load(text)
+    content["data"].update(pinned)
     stream = io.StringIO()
-    yaml.dump(text, stream)
-    write_bytes(target, raw)
-    write_bytes(params_file, stream.getvalue().encode())
-    return Ingested(target, str(source), sha256)
+    yaml.dump(content, stream)
+    return stream.getvalue()

@@ -127,6 +127,7 @@ class Floors(_Block):
     collected_accuracy: Share
     worst_class_recall: Share
     plausible_people: Share
+    new_records: Share
 
 
 class GateParams(_Block):

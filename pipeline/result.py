@@ -2,17 +2,27 @@
 
 A *result* is what the pure flow made: the shipped graph, the fold graphs, the golden answers and the reports of data,
 parity and metrics, byte by byte, with the parameters that made them. Its listing names them with their SHA-256, and
-the listing's own SHA-256 is the key: the same result is never registered twice.
+the listing's own SHA-256 is the key: the same result is never registered twice. The listing also has a mark of every
+record, so that a later gate can tell which records this result was not judged on.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
+from lambda_api.contract import TARGET
 from lambda_api.model import Model, ModelError
 from pipeline.errors import ModelFileError
 from pipeline.files import Layout, digest, flat, read_bytes, read_json
 from pipeline.params import Params
+from pipeline.records import KEY, load_processed
+
+MARK_DIGITS = 6
+"""Enough to recognise a record among some thousands, too few to find out by trial whose it is: for each mark there are
+many thousand people who could be. Two records in 16.8 million share one by chance."""
 
 MAKING = {"split", "forest", "train", "calibration", "parity", "evaluate"}
 """Blocks of params.yaml that shape a result; the others name files, or judge."""
@@ -53,10 +63,17 @@ def result_of(layout: Layout, params: Params) -> Result:
     listing = {
         "files": {path.relative_to(layout.root).as_posix(): digest(content) for path, content in contents.items()},
         "params": flat(params.model_dump(include=MAKING)),
+        "records": sorted(set(marks(load_processed(layout.records)))),
     }
     text = json.dumps(listing, indent=2, sort_keys=True).encode()
     figures = {key: float(value) for key, value in flat(metrics).items()}
     return Result(digest(text), text, graph.sha256, data["sha256"], data["source"], figures)
+
+
+def marks(frame: pd.DataFrame) -> list[str]:
+    """A few hex digits for each record and its level; a record whose level was corrected has another mark."""
+    pairs = zip(frame[KEY], frame[TARGET], strict=True)
+    return [hashlib.sha256(f"{record} {level}".encode()).hexdigest()[:MARK_DIGITS] for record, level in pairs]
 
 
 def _contents(layout: Layout, folds: int) -> dict[Path, bytes]:

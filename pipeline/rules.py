@@ -1,14 +1,15 @@
 """Two candidates and their figures -> the verdict with every reason. Pure: nothing is measured, read or moved here.
 
 A challenger is promoted if every floor holds, it is surely not worse than the champion on the same records, no guard
-got worse, and something was gained: a tie keeps the champion. Where the two cannot be compared, the floors alone
-decide, except that a model made from the sample never replaces one made from other data.
+got worse, and something was gained: a tie keeps the champion. Records that the champion was not judged on are looked
+at by themselves, because wrong labels hurt both models alike and so hide in a comparison. Where the two cannot be
+compared, the floors alone decide, except that a model made from the sample never replaces one made from other data.
 """
 
 from dataclasses import replace
 
 from pipeline.params import GateParams
-from pipeline.verdict import Candidate, Guards, Outcome, Pairs, Reached, Reason, Verdict
+from pipeline.verdict import Candidate, Guards, News, Outcome, Pairs, Reached, Reason, Verdict, at_most
 
 ROUNDING = 1e-9
 """What doubles may add to a difference of two shares that is exactly the tolerance."""
@@ -17,7 +18,12 @@ SAME = Reason("model", True, "the champion's", "another graph", "the challenger 
 
 
 def decide(
-    challenger: Candidate, reached: Reached, champion: Candidate | None, pairs: Pairs | None, params: GateParams
+    challenger: Candidate,
+    reached: Reached,
+    champion: Candidate | None,
+    pairs: Pairs | None,
+    params: GateParams,
+    news: News | None = None,
 ) -> Verdict:
     """The verdict on a challenger.
 
@@ -27,6 +33,7 @@ def decide(
         champion: The model that ships now, if any.
         pairs: Their answers to the same records; needed only where `why_not_compared` is None.
         params: Margin, confidence, tolerance and floors.
+        news: The same answers, the champion's own records apart from new ones; None where that is not known.
     """
     verdict = Verdict(
         outcome="unchanged",
@@ -46,8 +53,10 @@ def decide(
         assert champion is not None  # noqa: S101  why_not_compared says so; mypy cannot know
         assert pairs is not None  # noqa: S101
         reasons += comparison_reasons(challenger, champion, pairs, params)
+        if challenger.data_sha256 != champion.data_sha256:
+            reasons += news_reasons(news, params)
         lower = pairs.lower_bound(params.confidence)
-        verdict = replace(verdict, pairs=pairs, difference=pairs.difference, lower_bound=lower)
+        verdict = replace(verdict, pairs=pairs, news=news, difference=pairs.difference, lower_bound=lower)
     outcome, text = _outcome(reasons, lower)
     return replace(verdict, outcome=outcome, text=text, reasons=reasons)
 
@@ -106,6 +115,39 @@ def comparison_reasons(
     gained = "gained: " + "; ".join(gains) if gains else "nothing gained: a tie keeps the champion"
     needed = "better, a better guard, or other data"
     return (not_worse, *held, Reason("gain", bool(gains), None, needed, gained))
+
+
+def news_reasons(news: News | None, params: GateParams) -> tuple[Reason, ...]:
+    """Not worse on the records that the champion was judged on, and new ones that can be learnt at all.
+
+    Labels that contradict the rest, as shuffled ones do, are answered wrongly by every model that did not see them.
+    """
+    floor = params.floors.new_records
+    if news is None:
+        text = "new records: the champion kept no list of those it was judged on, so they cannot be told apart"
+        return (Reason("new records", None, None, f">= {floor:.2f}", text),)
+    if not news.records:
+        return ()
+    share = news.right / news.records
+    held = at_most(news.right, news.records, floor) >= 1 - params.confidence
+    text = f"new records: {news.right} of {news.records} right ({share:.4f}), the champion {news.champion_right}"
+    if not held:
+        text += (
+            f"; {params.confidence:.0%} sure of less than {floor:.2f}: "
+            "their labels contradict their answers, as shuffled or wrong ones do"
+        )
+    elif share < floor:
+        text += f"; too few to be sure of less than {floor:.2f}"
+    return (_known(news.known, params), Reason("new records", held, share, f">= {floor:.2f}", text))
+
+
+def _known(pairs: Pairs, params: GateParams) -> Reason:
+    needed, lower = f"> {-params.margin:+.4f}", pairs.lower_bound(params.confidence)
+    what = f"the {pairs.n} records that the champion was judged on as well"
+    if Pairs(0, 0, pairs.n).lower_bound(params.confidence) <= -params.margin:
+        return Reason("known records no worse", None, None, needed, f"{what} are too few to be sure of anything")
+    text = f"on {what} {params.confidence:.0%} sure of a difference above {lower:+.4f} (needed {-params.margin:+.4f})"
+    return Reason("known records no worse", lower > -params.margin, lower, needed, text)
 
 
 def _guard_reasons(new: Guards, old: Guards, tolerance: float) -> tuple[list[Reason], list[str]]:

@@ -66,6 +66,30 @@ class Pairs:
 
 
 @dataclass(frozen=True)
+class News:
+    """Today's records by whether the champion was judged on them: the known in pairs, the new with right answers."""
+
+    known: Pairs
+    records: int
+    right: int
+    champion_right: int
+
+
+def at_most(right: int, records: int, share: float) -> float:
+    """How likely no more than `right` of `records` are right, if each is with probability `share`; exact (binomial)."""
+    if right >= records or share <= 0:
+        return 1.0
+    if share >= 1:
+        return 0.0
+
+    def exactly(k: int) -> float:
+        ways = math.lgamma(records + 1) - math.lgamma(k + 1) - math.lgamma(records - k + 1)
+        return math.exp(ways + k * math.log(share) + (records - k) * math.log1p(-share))
+
+    return min(1.0, math.fsum(exactly(k) for k in range(right + 1)))
+
+
+@dataclass(frozen=True)
 class Reason:
     """One rule with what was found; `ok` is None where it could not be measured or decides nothing."""
 
@@ -88,6 +112,7 @@ class Verdict:
     challenger_sha256: str
     champion_sha256: str | None
     pairs: Pairs | None = None
+    news: News | None = None
     difference: float | None = None
     lower_bound: float | None = None
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.changes.comparison import ABSENT, Change, Comparison, Drift, Figure, Matrix
+from pipeline.changes.comparison import ABSENT, Change, Comparison, Drift, Figure, Matrix, Records
 from pipeline.changes.markdown import code, folded, table, words
 from pipeline.changes.snapshot import Report, dotted, number
 
@@ -132,8 +132,18 @@ def _warnings(found: Comparison) -> Iterator[str]:
         yield "> [!WARNING]\n> `models/model.onnx` is not the model that the reports describe: run `dvc repro`."
     if found.same_recipe and found.model.base != found.model.this:
         yield "> [!CAUTION]\n> Not reproducible: the same code, data and parameters made another model."
+    if found.records and (told := _came_and_went(found.records)):
+        share = found.records.added_right / max(found.records.added, 1)
+        right = f" Of the added, {found.records.added_right} ({share:.1%}) are answered right out of fold."
+        yield f"The data changed: {told}.{right if found.records.added else ''}"
     if _gate(found):
         yield f"The gate says: {words(str((this.verdict or {}).get('text')), SHOWN_TEXT)}"
+
+
+def _came_and_went(records: Records) -> str:
+    """How many records came, went and changed their level; nothing where none did."""
+    told = f"{records.added} records added, {records.removed} removed, {records.changed} with another level"
+    return told if records.added or records.removed or records.changed else ""
 
 
 def _main(found: Comparison) -> Iterator[str]:
@@ -288,7 +298,7 @@ def _data(found: Comparison) -> tuple[str, str]:
     told = "added and removed records are not known"
     keys = "The answers of both sides are not at hand, in DVC's cache or its remote."
     if records := found.records:
-        told = f"{records.added} records added, {records.removed} removed, {records.changed} with another level"
+        told = _came_and_went(records) or "the same records"
         keys = (
             f"{records.same} records are as they were. A record of which an answer was corrected is removed and added."
         )
@@ -303,10 +313,10 @@ def _balance(balance: Sequence[Change]) -> str:
         return f"{count:g} ({count / sum(counts):.1%})" if count else NOTHING
 
     rows = [
-        [words(change.name), share(old, base), share(new, this)]
+        [words(change.name), share(old, base), share(new, this), f"{new - old:+g}" if sum(base) and new != old else ""]
         for change, old, new in zip(balance, base, this, strict=True)
     ]
-    return table(("level", "base", "this"), rows) if rows else ""
+    return table(("level", "base", "this", "difference"), rows) if rows else ""
 
 
 def _drift(drift: Sequence[Drift]) -> str:

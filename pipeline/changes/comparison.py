@@ -124,9 +124,13 @@ class Drift:
 
 @dataclass(frozen=True)
 class Records:
-    """Records by key: only here, only in the base, and in both with another level; `same` are in both as they were."""
+    """Records by key: only here, only in the base, and in both with another level; `same` are in both as they were.
+
+    `added_right` of the added ones are answered rightly, out of fold.
+    """
 
     added: int
+    added_right: int
     removed: int
     changed: int
     same: int
@@ -200,7 +204,7 @@ def compare(base: Snapshot | None, this: Snapshot) -> Comparison:
         params=_changes(base.params, this.params) if base else (),
         data=_changes(_facts(base), _facts(this)),
         balance=_counts(_data(base, "levels"), _data(this, "levels")),
-        drift=_drift(_data(base, "columns"), _data(this, "columns")),
+        drift=drift(_data(base, "columns"), _data(this, "columns")),
         records=_records(base.answers if base else None, this.answers),
         paired=len(pairing.keys) or None,
         same_recipe=_same_recipe(against, this),
@@ -351,15 +355,15 @@ def _facts(side: Snapshot | None) -> Mapping[str, Any]:
     return {key: value for key, value in leaves.items() if not key.startswith(("columns.", "levels."))}
 
 
-def _drift(base: Report, this: Report) -> tuple[Drift, ...]:
-    """The columns that moved at all, the furthest first."""
+def drift(base: Report, this: Report) -> tuple[Drift, ...]:
+    """The columns that moved at all, the furthest first; both sides as `columns` of reports/data.json."""
     found = [
-        drift
+        moved
         for column in sorted(base.keys() & this.keys())
         if base[column] != this[column]
-        and (drift := _column_drift(column, _mapping(base[column]), _mapping(this[column])))
+        and (moved := _column_drift(column, _mapping(base[column]), _mapping(this[column])))
     ]
-    return tuple(sorted(found, key=lambda drift: -drift.amount))
+    return tuple(sorted(found, key=lambda moved: -moved.amount))
 
 
 def _column_drift(column: str, base: Report, this: Report) -> Drift | None:
@@ -392,7 +396,9 @@ def _records(base: Answers | None, this: Answers | None) -> Records | None:
     old, new = levels
     both = old.keys() & new.keys()
     changed = sum(old[record] != new[record] for record in both)
-    return Records(len(new.keys() - old), len(old.keys() - new), changed, len(both) - changed)
+    added = new.keys() - old
+    right = {record for (record, level), said in this.items() if said.predicted == level}
+    return Records(len(added), len(added & right), len(old.keys() - new), changed, len(both) - changed)
 
 
 def _same_recipe(base: Snapshot | None, this: Snapshot) -> bool | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import RegistryError
 from pipeline.registry import history
-from pipeline.registry.fetch import fetch
+from pipeline.registry.fetch import fetch, listing
 from pipeline.registry.history import Move
 from pipeline.registry.store import Store
 from pipeline.registry.versions import CHAMPION, RESULT_TAG, STAGE_TAG, STAGES, RegisteredModel, Version
@@ -77,6 +77,15 @@ class Catalogue:
         """Every figure that was measured of a version, by its dotted name."""
         with self.store.talking() as client:
             return dict(client.get_run(version.run_id).data.metrics)
+
+    def marks(self, version: Version) -> frozenset[str] | None:
+        """`pipeline.result.marks` of the records that a version was judged on; None for one that kept none.
+
+        Raises:
+            RegistryError: The version's listing is missing or damaged.
+        """
+        kept = listing(self.store, version).get("records")
+        return None if kept is None else frozenset(kept)
 
     def history(self, name: str) -> tuple[Move, ...]:
         """Every promotion, rollback and change of stage, the first one first.

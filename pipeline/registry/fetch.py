@@ -1,7 +1,9 @@
-"""A registered version -> its graphs and reports in a folder laid out as `Layout`, each proven by its SHA-256."""
+"""A registered version -> its listing, and its graphs and reports in a folder, each proven by its SHA-256."""
 
 import json
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,13 +12,41 @@ from pipeline.files import digest, write_bytes
 from pipeline.registry.store import Store
 from pipeline.registry.versions import RESULT_FILE, RESULT_TAG, Version
 
+Checked = Callable[[str, str], bytes]
+"""A path and the SHA-256 that its content must have in; the content out."""
+
 
 def fetch(store: Store, version: Version, folder: Path) -> None:
-    """Write everything that a version's `result.json` lists below a folder, or nothing.
+    """Write everything that a version's listing names below a folder laid out as `Layout`, or nothing.
 
     Raises:
         RegistryError: An artefact is missing, or not what was registered; nothing was written.
     """
+    with _checked(store, version) as checked:
+        listed = _listing(version, checked)["files"]
+        _refuse_strays(version, listed)
+        contents = {path: checked(path, sha256) for path, sha256 in listed.items()}
+    for path, content in contents.items():
+        write_bytes(folder / path, content)
+
+
+def listing(store: Store, version: Version) -> dict[str, Any]:
+    """What `pipeline.result` listed of a version when it was registered.
+
+    Raises:
+        RegistryError: The listing is missing, or not what was registered.
+    """
+    with _checked(store, version) as checked:
+        return _listing(version, checked)
+
+
+def _listing(version: Version, checked: Checked) -> dict[str, Any]:
+    return dict(json.loads(checked(RESULT_FILE, version.tags.get(RESULT_TAG, ""))))
+
+
+@contextmanager
+def _checked(store: Store, version: Version) -> Iterator[Checked]:
+    """A function that gives a version's artefact, if it has the SHA-256 that it should have."""
     with tempfile.TemporaryDirectory() as temporary, store.talking() as client:
 
         def checked(path: str, sha256: str) -> bytes:
@@ -29,11 +59,7 @@ def fetch(store: Store, version: Version, folder: Path) -> None:
                 )
             return content
 
-        listed = json.loads(checked(RESULT_FILE, version.tags.get(RESULT_TAG, "")))["files"]
-        _refuse_strays(version, listed)
-        contents = {path: checked(path, sha256) for path, sha256 in listed.items()}
-    for path, content in contents.items():
-        write_bytes(folder / path, content)
+        yield checked
 
 
 def _download(client: Any, run_id: str, path: str, folder: Path, where: str) -> bytes:  # noqa: ANN401

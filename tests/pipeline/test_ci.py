@@ -3,8 +3,11 @@
 import logging
 import shutil
 import subprocess
+import threading
 import uuid
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import boto3
@@ -13,7 +16,7 @@ from moto.server import ThreadedMotoServer
 
 from pipeline import ci
 from pipeline import params as parameters
-from pipeline.errors import RaceLostError, SourceError
+from pipeline.errors import NotPublishedError, RaceLostError, SourceError
 from pipeline.files import Layout
 from pipeline.registry import Registry, portable, remote_store
 
@@ -143,3 +146,34 @@ def test_a_report_against_a_commit_that_is_gone_takes_the_one_before(project: Pa
     names = {path.name for path in (ci.HANDED_OVER / "reports").rglob("*.json")}
     assert {"data.json", "metrics.json", "parity.json"} <= names
     assert not (ci.HANDED_OVER / "reports/answers.csv").exists()
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Iterator[str]:
+    """The address of a publisher that still gives the data as it was before records were added."""
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public/data.csv").write_text("the data as it was", encoding="utf-8")
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "public"))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/data.csv"
+        server.shutdown()
+
+
+def test_a_fork_that_cannot_read_the_added_records_runs_on_the_sample_and_nobody_publishes_it(
+    project: Path, publisher: str
+) -> None:
+    shutil.rmtree(project / ".dvc/cache")
+    Layout(project).raw.unlink()
+    params = parameters.load()
+    params = params.model_copy(update={"data": params.data.model_copy(update={"url": publisher})})
+    with pytest.raises(NotPublishedError):
+        ci.repro(params, print, iter, publish=True)
+    why = ci.repro(params, print, iter, publish=False)
+    assert why
+    assert "DVC alone has the pinned file" in why
+    assert ci.is_sample()

@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lambda_api.contract import BMI_RANGE, TARGET, fingerprint
@@ -15,10 +16,17 @@ from pipeline.params import GateParams, Params
 from pipeline.records import bmi, random_records, rounded
 from pipeline.register import register
 from pipeline.registry import Registry
+from pipeline.registry.versions import Version
 from pipeline.verdict import Reason
 
 NAME = "obesity_classifier"
-FLOORS = {"holdout_accuracy": 0.85, "collected_accuracy": 0.95, "worst_class_recall": 0.85, "plausible_people": 0.85}
+FLOORS = {
+    "holdout_accuracy": 0.85,
+    "collected_accuracy": 0.95,
+    "worst_class_recall": 0.85,
+    "plausible_people": 0.85,
+    "new_records": 0.85,
+}
 GATE = GateParams.model_validate({"margin": 0.01, "confidence": 0.95, "guard_tolerance": 0.02, "floors": FLOORS})
 
 
@@ -50,10 +58,11 @@ def poor(easy: Params) -> Params:
     )
 
 
-def made(folder: Path, params: Params, rows: int = 320) -> Layout:
-    frame = rounded(random_records(rows, seed=5))
+def made(folder: Path, params: Params, rows: int = 320, wrong: int = 0) -> Layout:
+    """The first of 400 people; the level of the last `wrong` ones is the other of the two."""
+    frame = rounded(random_records(400, seed=5)).head(rows)
     frame = frame[(bmi(frame) >= BMI_RANGE[0]) & (bmi(frame) <= BMI_RANGE[1])]
-    family = frame["family_history_with_overweight"] == "yes"
+    family = (frame["family_history_with_overweight"] == "yes") ^ (np.arange(len(frame)) >= len(frame) - wrong)
     layout = Layout(folder)
     write_csv(
         folder / "family.csv", frame.assign(**{TARGET: family.map({True: "Obesity_Type_I", False: "Normal_Weight"})})
@@ -160,7 +169,46 @@ def test_gate_compares_on_data_that_grew_and_with_another_number_of_folds(
     verdict = judge(grown_layout, grown_params(easy), registry)
     assert verdict.pairs
     assert verdict.pairs.n == len(right_answers(grown_layout)) > len(right_answers(good))
-    assert "it was trained on other data" in verdict.reasons[-1].text
+    assert "gained: it was trained on other data" in [reason.text for reason in verdict.reasons]
+
+
+def test_records_that_the_champion_was_not_judged_on_are_looked_at_by_themselves(
+    registry: Registry, good: Layout, grown_layout: Layout, easy: Params
+) -> None:
+    run(good, easy, registry)
+    verdict = judge(grown_layout, grown_params(easy), registry)
+    known = len(right_answers(good))
+    assert verdict.pairs
+    assert verdict.news
+    assert (verdict.news.known.n, verdict.news.records) == (known, len(right_answers(grown_layout)) - known)
+    assert verdict.news.records == verdict.news.right == verdict.news.champion_right
+
+
+def test_a_champion_that_kept_no_list_of_its_records_is_compared_on_all_and_that_is_told(
+    registry: Registry, good: Layout, grown_layout: Layout, easy: Params
+) -> None:
+    class Forgetful(Registry):
+        def marks(self, version: Version) -> None:  # type: ignore[override]
+            assert super().marks(version)
+
+    run(good, easy, registry)
+    verdict = judge(grown_layout, grown_params(easy), Forgetful(registry.store.uri))
+    assert (verdict.outcome, verdict.news) == ("promoted", None)
+    assert "kept no list" in verdict.reasons[-1].text
+
+
+def test_new_records_with_shuffled_labels_are_refused_though_they_hurt_both_models_alike(
+    registry: Registry, good: Layout, easy: Params, tmp_path: Path
+) -> None:
+    run(good, easy, registry)
+    poisoned = made(tmp_path / "poisoned", easy, 400, wrong=60)
+    register(poisoned, easy, 1, registry)
+    verdict = run(poisoned, easy, registry)
+    assert (verdict.outcome, "new records" in failed(verdict.reasons)) == ("refused", True)
+    assert verdict.news
+    assert f"new records: {verdict.news.right} of {verdict.news.records} " in verdict.text
+    assert "their labels contradict their answers" in verdict.text
+    assert registry.version(NAME, "champion").number == 2
 
 
 def grown_params(easy: Params) -> Params:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from pipeline import params as parameters
-from pipeline.errors import DataError, ParamsError, SourceError
+from pipeline.errors import DataError, NotPublishedError, ParamsError, SourceError
 from pipeline.files import RAW_NAME, digest
-from pipeline.ingest import Ingested, accept, ingest
+from pipeline.ingest import Ingested, accept, ingest, pin
 from tests.conftest import ROOT
 
 CONTENT = b"Gender,Age\r\nFemale,21\r\n"
@@ -95,7 +95,8 @@ def test_a_file_that_lies_there_and_is_another_is_refused_and_left_alone() -> No
         ingest(TARGET, SHA256, NOWHERE)
     assert str(refused.value) == (
         f"{TARGET} is not the pinned data: SHA-256 {digest(b'other')}, expected {SHA256}. If it is meant to be the new "
-        f"data, accept it with `pipeline ingest --from {TARGET} --accept`; if not, remove it"
+        f"data, accept it with `pipeline ingest --from {TARGET} --accept`; if records were added elsewhere since, "
+        "`dvc pull`; if neither, remove it"
     )
     assert TARGET.read_bytes() == b"other"
 
@@ -159,12 +160,17 @@ def test_a_publisher_without_the_file_is_named(
 
 def test_what_the_publisher_sends_must_have_the_pinned_digest(publisher: type[Publisher]) -> None:
     server = publisher((200, b"news"))
-    with pytest.raises(DataError) as refused:
+    with pytest.raises(NotPublishedError) as refused:
         ingest(TARGET, SHA256, server.url)
-    assert str(refused.value) == (
-        f"what {server.url} gives is not the pinned data: SHA-256 {digest(b'news')}, expected {SHA256}. If it is meant "
-        "to be the new data, download it and accept it with `pipeline ingest --from FILE --accept`"
-    )
+    assert str(refused.value).splitlines() == [
+        f"what {server.url} gives is not the pinned data: SHA-256 {digest(b'news')}, expected {SHA256}.",
+        "  DVC's cache or remote: no DVC repository here",
+        (
+            "If records were added (`pipeline ingest --add`), DVC alone has the pinned file: whoever added them runs "
+            "`dvc push`, and `dvc remote list` here must name that remote, with credentials that may read it."
+        ),
+        "If it is meant to be the new data, download it and accept it with `pipeline ingest --from FILE --accept`.",
+    ]
     assert not TARGET.exists()
 
 
@@ -222,3 +228,13 @@ def test_data_that_cannot_be_used_is_not_accepted(small_csv: Path, collected: st
         accept(source, 10**6, params_file, TARGET)
     assert params_file.read_bytes() == (ROOT / "params.yaml").read_bytes()
     assert not TARGET.exists()
+
+
+def test_the_data_and_its_pin_are_written_both_or_none(small_csv: Path) -> None:
+    params_file = Path("params.yaml")
+    shutil.copy(ROOT / "params.yaml", params_file)
+    TARGET.mkdir(parents=True)  # a file cannot take the place of a folder
+    with pytest.raises(IsADirectoryError):
+        pin(small_csv.read_bytes(), "mine.csv", None, params_file, TARGET)
+    assert params_file.read_bytes() == (ROOT / "params.yaml").read_bytes()
+    assert [path.name for path in Path().rglob("*.part")] == []

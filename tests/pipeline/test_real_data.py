@@ -1,6 +1,9 @@
 """What the recipe must reach on the real file, and the exactness of the graph that comes out of it."""
 
+import io
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -8,8 +11,15 @@ import pytest
 
 from lambda_api.contract import TARGET
 from lambda_api.model import Model
+from pipeline import gate, sample
+from pipeline.additions import Additions, grown
 from pipeline.files import Layout, digest
+from pipeline.params import Params
 from pipeline.records import feed, load_processed, rule_levels
+from pipeline.register import register
+from pipeline.registry import Registry
+from pipeline.run import run
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.xdist_group("real data")
 
@@ -94,3 +104,53 @@ def test_the_shipped_graph_knows_survey_answers_it_never_saw(real_layout: Layout
     labels, _ = Model.load(real_layout.model).predict(feed(unseen))
     assert (rule_levels(unseen) == unseen[TARGET].to_numpy()).all()
     assert (labels == unseen[TARGET].to_numpy()).mean() >= 0.97
+
+
+@pytest.fixture(scope="module")
+def invented(params: Params) -> pd.DataFrame:
+    """200 records of nobody, from the profile of the sample."""
+    wanted = params.sample.model_copy(update={"rows": 200, "seed": 99})
+    text = sample.generate(sample.load_profile(ROOT / sample.PROFILE), wanted)
+    return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+
+
+def shuffled(frame: pd.DataFrame) -> pd.DataFrame:
+    levels = frame[TARGET].sample(frac=1, random_state=1).to_numpy()
+    return frame.assign(**{TARGET: levels})
+
+
+def added(real_csv: Path, frame: pd.DataFrame, params: Params, *, synthetic: bool) -> Additions:
+    return grown(real_csv.read_bytes(), frame.to_csv(index=False).encode(), "new", params.data, synthetic=synthetic)
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_shuffled_labels_are_told_from_honest_ones_before_they_are_taken(
+    real_csv: Path, invented: pd.DataFrame, params: Params, *, synthetic: bool
+) -> None:
+    assert not added(real_csv, invented, params, synthetic=synthetic).contradicts
+    assert added(real_csv, shuffled(invented), params, synthetic=synthetic).contradicts
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_the_gate_takes_honest_new_records_and_refuses_shuffled_ones_that_no_other_rule_sees(  # noqa: PLR0913
+    real_csv: Path,
+    real_layout: Layout,
+    invented: pd.DataFrame,
+    params: Params,
+    empty_store: Path,
+    tmp_path: Path,
+    *,
+    honest: bool,
+) -> None:
+    registry = Registry(f"sqlite:///{shutil.copy(empty_store, tmp_path / 'mlflow.db')}")
+    before = Layout(Path(shutil.copytree(real_layout.root, tmp_path / "before")))
+    register(before, params, registry=registry)
+    gate.run(before, params, registry)
+    found = added(real_csv, invented if honest else shuffled(invented), params, synthetic=True)
+    pinned = params.data.model_copy(update={"sha256": found.sha256, "collected_rows": found.collected_rows})
+    after, now = Layout(tmp_path / "after"), params.model_copy(update={"data": pinned})
+    (tmp_path / "grown.csv").write_bytes(found.content)
+    run(tmp_path / "grown.csv", after, now)
+    verdict = gate.run(after, now, registry, dry_run=True)
+    refused = [reason.name for reason in verdict.reasons if reason.ok is False]
+    assert (verdict.outcome, refused) == (("promoted", []) if honest else ("refused", ["new records"]))

@@ -4,9 +4,15 @@ import pytest
 
 from pipeline.params import GateParams
 from pipeline.rules import decide
-from pipeline.verdict import Candidate, Guards, Pairs, Reached, Reason
+from pipeline.verdict import Candidate, Guards, News, Pairs, Reached, Reason, at_most
 
-FLOORS = {"holdout_accuracy": 0.85, "collected_accuracy": 0.95, "worst_class_recall": 0.85, "plausible_people": 0.85}
+FLOORS = {
+    "holdout_accuracy": 0.85,
+    "collected_accuracy": 0.95,
+    "worst_class_recall": 0.85,
+    "plausible_people": 0.85,
+    "new_records": 0.85,
+}
 GATE = GateParams.model_validate({"margin": 0.01, "confidence": 0.95, "guard_tolerance": 0.02, "floors": FLOORS})
 
 GUARDS = Guards(worst_level_recall=0.96, collected_accuracy=0.98, plausible_people=0.92)
@@ -75,6 +81,60 @@ def test_the_same_data_promotes_only_what_is_surely_better(pairs: Pairs, outcome
 def test_other_data_is_a_gain_in_itself_but_never_excuses_a_loss(pairs: Pairs, outcome: str, rules: list[str]) -> None:
     verdict = decide(replace(CHALLENGER, data_sha256="e" * 64), REACHED, CHAMPION, pairs, GATE)
     assert (verdict.outcome, failed(verdict.reasons)) == (outcome, rules)
+
+
+@pytest.mark.parametrize(
+    ("news", "rules"),
+    [
+        (News(Pairs(5, 5, 2087), 200, 188, 150), []),
+        (News(Pairs(5, 5, 2087), 200, 165, 165), []),  # 0.825 is not surely below 0.85
+        (News(Pairs(5, 5, 2087), 200, 155, 155), ["new records"]),
+        (News(Pairs(5, 5, 2087), 200, 30, 30), ["new records"]),
+        (News(Pairs(5, 5, 2087), 1, 0, 0), []),  # one wrong label proves nothing
+        (News(Pairs(5, 5, 2087), 2, 0, 0), ["new records"]),
+        (News(Pairs(5, 40, 2087), 200, 190, 90), ["known records no worse"]),  # what was gained hides no loss
+        (News(Pairs(0, 0, 100), 2000, 1990, 1900), []),  # too few known ones to be sure of anything
+        (News(Pairs(0, 0, 0), 2000, 1990, 1900), []),
+        (News(Pairs(5, 5, 2287), 0, 0, 0), []),
+        (None, []),
+    ],
+)
+def test_new_records_must_be_learnable_and_known_ones_no_worse(news: News | None, rules: list[str]) -> None:
+    challenger = replace(CHALLENGER, data_sha256="e" * 64)
+    verdict = decide(challenger, REACHED, CHAMPION, Pairs(20, 20, 2287), GATE, news)
+    assert (failed(verdict.reasons), verdict.news) == (rules, news)
+    assert verdict.outcome == ("refused" if rules else "promoted")
+
+
+def test_the_reason_against_new_records_names_them_and_what_they_look_like() -> None:
+    challenger, news = replace(CHALLENGER, data_sha256="e" * 64), News(Pairs(0, 0, 2087), 200, 30, 31)
+    assert decide(challenger, REACHED, CHAMPION, Pairs(0, 1, 2287), GATE, news).text == (
+        "Refused: new records: 30 of 200 right (0.1500), the champion 31; 95% sure of less than 0.85: their labels "
+        "contradict their answers, as shuffled or wrong ones do"
+    )
+
+
+@pytest.mark.parametrize("news", [None, News(Pairs(0, 0, 2087), 0, 0, 0)])
+def test_nothing_is_said_of_new_records_where_the_data_is_the_same(news: News | None) -> None:
+    verdict = decide(CHALLENGER, REACHED, CHAMPION, MUCH_BETTER, GATE, news)
+    assert [reason.name for reason in verdict.reasons if "records" in reason.name] == []
+
+
+@pytest.mark.parametrize(
+    ("right", "records", "share", "chance"),
+    [
+        (0, 1, 0.85, 0.15),
+        (0, 2, 0.85, 0.0225),
+        (1, 2, 0.5, 0.75),
+        (2, 2, 0.5, 1.0),
+        (5, 10, 0.5, 0.623047),  # 638 / 1024
+        (165, 200, 0.85, 0.185041),  # summed apart, in fractions
+        (30, 200, 0.0, 1.0),
+        (30, 200, 1.0, 0.0),
+    ],
+)
+def test_the_chance_of_no_more_right_answers(right: int, records: int, share: float, chance: float) -> None:
+    assert round(at_most(right, records, share), 6) == chance
 
 
 @pytest.mark.parametrize(

@@ -331,7 +331,7 @@ def test_changed_data_is_told_by_records_balance_and_drift() -> None:
     text = comment(compare(BASE, this), NOWHERE)
     assert "<summary>Data: added and removed records are not known</summary>" in text
     assert "| `records` | `100` | `120` |" in text
-    assert "| Normal_Weight | 40 (40.0%) | 60 (50.0%) |" in text
+    assert "| Normal_Weight | 40 (40.0%) | 60 (50.0%) | +20 |" in text
     assert "| Age | 0.500 deviations | mean 25 -> 27.5, std 5 -> 5, min 14 -> 14, max 60 -> 60 |" in text
     assert "| SMOKE | 1.7% of rows | no 90.0% -> 91.7%, yes 10.0% -> 8.3% |" in text
 
@@ -343,6 +343,17 @@ def test_records_added_removed_and_changed_are_counted_by_their_keys() -> None:
     text = comment(compare(replace(BASE, answers=old), this), NOWHERE)
     assert "<summary>Data: 1 records added, 1 removed, 1 with another level</summary>" in text
     assert "1 records are as they were." in text
+    head = text[: text.index("|  | base")]
+    told = "1 records added, 1 removed, 1 with another level. Of the added, 1 (100.0%) are answered right out of fold."
+    assert f"The data changed: {told}" in head
+
+
+def test_the_same_records_are_no_change_of_data() -> None:
+    answers = {("1", "A"): Answer("0", "A")}
+    this = side("this", 0.92, "b", data=data(rows=120), answers=answers)
+    text = comment(compare(replace(BASE, answers=answers), this), NOWHERE)
+    assert "<summary>Data: the same records</summary>" in text
+    assert "The data changed" not in text
 
 
 def test_warnings_stand_before_the_figures() -> None:
