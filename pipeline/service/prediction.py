@@ -15,7 +15,7 @@ from pipeline.errors import ModelFileError
 from pipeline.service.cost import MEMORY_MB, Arch, Cost, Prices, Use, billed, per_million
 
 # Lambda's own START, END and REPORT lines for each request, as benchmarks/scale.py reads them off the emulator.
-PLATFORM_LOG_BYTES = 270
+PLATFORM_LOG_BYTES = 265
 
 # As long as the ones of API Gateway.
 _REQUEST_ID = "ABCDEFGHIJKLMNO="
