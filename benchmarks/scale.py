@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -35,12 +35,13 @@ sys.path.insert(0, str(ROOT))
 from pipeline.documents import measured, scale  # noqa: E402  found by the line above
 from pipeline.files import Layout, write_json, write_text  # noqa: E402
 from pipeline.service import bundle, emulate  # noqa: E402
+from pipeline.service.cost import billed  # noqa: E402
 from pipeline.service.cost import load as load_prices  # noqa: E402
 from pipeline.service.package import package_layout, sample_layout  # noqa: E402
 
 MEMORY_OF_A_CORE = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 SIZES = (256, 512, 1024, 1769, 3008)
-SIDE_BY_SIDE_MB, SIDE_BY_SIDE = 512, (1, 2, 4)
+SIDE_BY_SIDE_MB, SIDE_BY_SIDE = 256, (1, 2, 4)
 VCPUS, CLIENTS = (0.25, 1.0), 8
 PERIOD_MS = 20
 ROUNDS, SPACED, BUSY, PAUSE = 7, 40, 150, 0.05
@@ -194,8 +195,12 @@ def sizes(built: Path) -> tuple[measured.Size, ...]:
             cores=round(memory_mb / MEMORY_OF_A_CORE, 3),
             first=rounded(seen.first),
             init=rounded(seen.init),
-            spaced=rounded(seen.spaced),
-            busy=rounded(seen.busy),
+            spaced=rounded(measured.quantiles(seen.spaced)),
+            spaced_requests=len(seen.spaced),
+            billed=round(billed(seen.spaced), 3),
+            busy=round(statistics.median(seen.busy), 2),
+            busy_p99=round(measured.quantiles(seen.busy)[-1], 2),
+            busy_requests=len(seen.busy),
             cpu=round(statistics.median(seen.cpu), 3),
             resident_mb=round(seen.resident_mb, 1),
             log_bytes=seen.log_bytes,
@@ -206,7 +211,7 @@ def sizes(built: Path) -> tuple[measured.Size, ...]:
     )
 
 
-def rounded(values: list[float]) -> tuple[float, ...]:
+def rounded(values: Sequence[float]) -> tuple[float, ...]:
     """The values in order, to a hundredth."""
     return tuple(round(value, 2) for value in sorted(values))
 

@@ -1,5 +1,6 @@
 """benchmarks/scale.json: what was measured of the function, by memory, on one machine; `make scale` writes it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -22,8 +23,12 @@ class Size(_Block):
         cores: The share of one core.
         first: Each cold start: from the request to its answer, the initialisation included.
         init: The initialisation alone.
-        spaced: Warm requests with a pause before each, as people come.
-        busy: Warm requests one after another without a pause.
+        spaced: Warm requests with a pause before each, as people come: a hundred quantiles.
+        spaced_requests: Of how many.
+        billed: Whole milliseconds of these, as a mean.
+        busy: Warm requests one after another without a pause: their median.
+        busy_p99: What 99 of 100 of these do not exceed.
+        busy_requests: How many these were.
         cpu: Processor time of a busy request.
         resident_mb: Most memory that the function's process ever held.
         log_bytes: Of a warm request: the service's own line and Lambda's three.
@@ -36,7 +41,11 @@ class Size(_Block):
     first: tuple[float, ...]
     init: tuple[float, ...]
     spaced: tuple[float, ...]
-    busy: tuple[float, ...]
+    spaced_requests: int
+    billed: float
+    busy: float
+    busy_p99: float
+    busy_requests: int
     cpu: float
     resident_mb: float
     log_bytes: int
@@ -76,6 +85,16 @@ class Measured(_Block):
     def size(self, memory_mb: int) -> Size:
         """The measurements of one size."""
         return next(size for size in self.sizes if size.memory_mb == memory_mb)
+
+
+def quantiles(values: Sequence[float], count: int = 100) -> tuple[float, ...]:
+    """So many values that stand for all: the middles of as many equal parts of them, in order.
+
+    >>> quantiles([4.0, 1.0, 3.0, 2.0], 2)
+    (2.0, 4.0)
+    """
+    ranked = sorted(values)
+    return tuple(ranked[int((place + 0.5) / count * len(ranked))] for place in range(count))
 
 
 def load(path: Path = MEASURED) -> Measured:

@@ -35,14 +35,9 @@ _CONNECTIONS_OF_A_UNIT = 25
 
 NAMES = frozenset(
     {
-        *(
-            f"{kind}_{arch}"
-            for kind in ("lambda", "provisioned", "provisioned_duration")
-            for arch in ("x86_64", "arm64")
-        ),
-        *(f"fargate_{kind}_{arch}" for kind in ("vcpu", "gb") for arch in ("x86_64", "arm64")),
-        *("lambda_requests", "snapstart_cache", "snapstart_restore", "http_api", "logs_ingested", "logs_stored"),
-        *("custom_metric", "data_out", "s3_stored", "balancer", "balancer_unit"),
+        *("lambda_requests", "lambda_x86_64", "lambda_arm64", "provisioned_x86_64", "provisioned_arm64"),
+        *("snapstart_cache", "snapstart_restore", "http_api", "logs_ingested", "logs_stored", "custom_metric"),
+        *("data_out", "s3_stored", "fargate_vcpu_x86_64", "fargate_gb_x86_64", "balancer", "balancer_unit"),
     }
 )
 """Every price that is reckoned with here or in docs/scale.md."""
@@ -177,9 +172,9 @@ def ready_month(prices: Prices, memory_mb: int, arch: Arch) -> float:
     return HOURS * 3600 * memory_mb / 1024 * prices.usd(f"provisioned_{arch}")
 
 
-def container_month(prices: Prices, vcpu: float, gigabytes: float, arch: Arch = "x86_64") -> float:
-    """What one Fargate task that always runs, behind a load balancer, takes a month."""
-    task = vcpu * prices.usd(f"fargate_vcpu_{arch}") + gigabytes * prices.usd(f"fargate_gb_{arch}")
+def container_month(prices: Prices, vcpu: float, gigabytes: float) -> float:
+    """What one Fargate task on x86_64 that always runs, behind a load balancer, takes a month."""
+    task = vcpu * prices.usd("fargate_vcpu_x86_64") + gigabytes * prices.usd("fargate_gb_x86_64")
     return HOURS * (task + prices.usd("balancer"))
 
 

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Fate = Literal["warm", "cold", "refused by gateway", "refused by lambda"]
+Fate = Literal["ready", "warm", "cold", "refused by gateway", "refused by lambda"]
 
 
 @dataclass(frozen=True)
 class Quotas:
-    """What a new account is given, per region; all but `a_second` can be raised by asking.
+    """What a new account is given, per region.
 
     Attributes:
         concurrency: Requests in work at the same time.
@@ -27,7 +27,8 @@ class Quotas:
         new: Environments that may start at once, refilled within `refill` seconds.
             https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html
         refill: Seconds.
-        a_second: Requests a second for each unit of `concurrency`.
+        a_second: Requests a second for each unit of `concurrency`, taken together: AWS counts the sum, not what one
+            environment does. The same for each environment that is always ready.
             https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
         gateway: Requests a second that API Gateway lets through.
             https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
@@ -51,15 +52,13 @@ class Function:
         cold: Seconds of a first answer with all that precedes it.
         idle: Seconds after which an environment that nobody asks ends. AWS does not say; people have measured from 5
             to 60 minutes.
-        spacing: Seconds that must lie between two requests to one environment. 0.1 is AWS's "10 requests a second for
-            each environment" taken by the letter.
-        ready: Environments that wait from the start and never end (provisioned concurrency).
+        ready: Environments that wait from the start and never end (provisioned concurrency). They are taken from the
+            account's concurrency; what exceeds them, or their requests a second, goes to ordinary ones.
     """
 
     warm: Sequence[float]
     cold: Sequence[float]
     idle: float = 300.0
-    spacing: float = 0.0
     ready: int = 0
 
 
@@ -110,13 +109,13 @@ class Bucket:
 class _Fleet:
     """The environments of one function, at a time that only moves on."""
 
-    def __init__(self, function: Function) -> None:
-        self._function = function
+    def __init__(self, idle: float, ready: int) -> None:
+        self._longest_idle = idle
         # When each is done, and whether it is one of those that are always ready.
         self._busy: list[tuple[float, bool]] = []
         # Since when each has been idle, the longest first.
         self._idle: deque[float] = deque()
-        self._ready = function.ready
+        self.ready, self._all_ready = ready, ready
         self.busiest = self.alive = 0
 
     def move_to(self, time: float) -> None:
@@ -124,48 +123,53 @@ class _Fleet:
         while self._busy and self._busy[0][0] <= time:
             done, ready = heapq.heappop(self._busy)
             if ready:
-                self._ready += 1
+                self.ready += 1
             else:
                 self._idle.append(done)
-        while self._idle and self._idle[0] < time - self._function.idle:
+        while self._idle and self._idle[0] < time - self._longest_idle:
             self._idle.popleft()
 
     @property
-    def in_work(self) -> int:
-        """Environments that are not idle."""
-        return len(self._busy)
+    def any_idle(self) -> bool:
+        """Whether an ordinary environment is idle."""
+        return bool(self._idle)
 
     @property
-    def any_idle(self) -> bool:
-        """Whether a request need not wait for a start."""
-        return bool(self._ready or self._idle)
+    def ordinary_in_work(self) -> int:
+        """Environments at work that are not always ready."""
+        return len(self._busy) - (self._all_ready - self.ready)
 
-    def work(self, time: float, seconds: float) -> None:
-        """Put an environment to work: one that is always ready, else the one idle last, else a new one."""
-        ready = self._ready > 0
+    def work(self, time: float, seconds: float, *, ready: bool) -> None:
+        """Put an environment to work: one that is always ready, or the one idle last, or a new one."""
         if ready:
-            self._ready -= 1
+            self.ready -= 1
         elif self._idle:
             self._idle.pop()
-        heapq.heappush(self._busy, (time + max(seconds, self._function.spacing), ready))
+        heapq.heappush(self._busy, (time + seconds, ready))
         self.busiest = max(self.busiest, len(self._busy))
-        self.alive = max(self.alive, len(self._busy) + len(self._idle) + self._ready)
+        self.alive = max(self.alive, len(self._busy) + len(self._idle) + self.ready)
 
 
 class _Account:
     """The quotas on the way to a fleet."""
 
     def __init__(self, quotas: Quotas, fleet: _Fleet) -> None:
-        self._concurrency, self._fleet = quotas.concurrency, fleet
-        a_second = quotas.concurrency * quotas.a_second
-        self._gateway, self._a_second = Bucket(quotas.gateway, quotas.burst), Bucket(a_second, a_second)
+        self._fleet, self._ordinary = fleet, quotas.concurrency - fleet.ready
+        self._gateway = Bucket(quotas.gateway, quotas.burst)
         self._starts = Bucket(quotas.new / quotas.refill, quotas.new)
+        self._all, self._ready = (
+            Bucket(units * quotas.a_second, units * quotas.a_second) for units in (quotas.concurrency, fleet.ready)
+        )
 
     def fate(self, time: float) -> Fate:
         """What becomes of a request that arrives now."""
         if not self._gateway.take(time):
             return "refused by gateway"
-        if not self._a_second.take(time) or self._fleet.in_work >= self._concurrency:
+        if not self._all.take(time):
+            return "refused by lambda"
+        if self._fleet.ready and self._ready.take(time):
+            return "ready"
+        if self._fleet.ordinary_in_work >= self._ordinary:
             return "refused by lambda"
         if self._fleet.any_idle:
             return "warm"
@@ -178,9 +182,9 @@ def simulate(arrivals: Iterable[float], function: Function, quotas: Quotas | Non
     Raises:
         ValueError: Nobody is answered.
     """
-    draw, fleet = random.Random(seed), _Fleet(function)  # noqa: S311  a simulation
+    draw, fleet = random.Random(seed), _Fleet(function.idle, function.ready)  # noqa: S311  a simulation
     account = _Account(quotas or Quotas(), fleet)
-    lasting: dict[Fate, Sequence[float]] = {"warm": function.warm, "cold": function.cold}
+    lasting: dict[Fate, Sequence[float]] = {"ready": function.warm, "warm": function.warm, "cold": function.cold}
     fates: Counter[Fate] = Counter()
     times: list[float] = []
     for time in arrivals:
@@ -189,7 +193,7 @@ def simulate(arrivals: Iterable[float], function: Function, quotas: Quotas | Non
         fates[fate] += 1
         if known := lasting.get(fate):
             seconds = known[int(draw.random() * len(known))]
-            fleet.work(time, seconds)
+            fleet.work(time, seconds, ready=fate == "ready")
             times.append(seconds)
     if not times:
         raise ValueError("nobody was answered: there is nothing to tell")

@@ -30,10 +30,12 @@ TENTH = Function(warm=[0.1], cold=[1.0])
         ([0, *(1 + n / 100 for n in range(15))], Function([0.001], [0.5]), Quotas(concurrency=1), (1, 0, 4, 1, 1)),
         # No more than the gateway lets through: two at once, then one a second.
         ([0, 1.5, 1.5, 1.5, 2.5], Function([0.1], [0.1]), Quotas(gateway=1, burst=2), (2, 1, 0, 2, 2)),
-        # Ten requests a second for each environment, by the letter: the next within 0.1 s needs another one.
-        ([0, 0.05, 0.5, 0.55], Function([0.001], [0.001], spacing=0.1), Quotas(), (2, 0, 0, 2, 2)),
         # Environments kept ready are never cold and never end; only what exceeds them starts.
         ([0, 900, 900, 900], Function([0.1], [1.0], ready=2), Quotas(), (1, 0, 0, 3, 3)),
+        # They have ten requests a second each, and of fifteen in 0.14 s four must start others.
+        ([n / 100 for n in range(15)], Function([0.001], [0.5], ready=1), Quotas(), (4, 0, 0, 4, 5)),
+        # They are taken from the account's concurrency: one is left for the others.
+        ([0, 0, 0], Function([0.1], [1.0], ready=1), Quotas(concurrency=2), (1, 0, 1, 2, 2)),
     ],
 )
 def test_a_few_arrivals_have_the_fate_that_one_finds_by_hand(
