@@ -21,7 +21,7 @@ TENTH = Function(warm=[0.1], cold=[1.0])
         ([0, 301.1], TENTH, Quotas(), (2, 0, 0, 1, 1)),
         ([0, 300.9], TENTH, Quotas(), (1, 0, 0, 1, 1)),
         # The one that answered last is asked first, so the other grows old, and two at once start another.
-        ([0, 0.5, 200, 400, 600, 600], TENTH, Quotas(), (3, 0, 0, 2, 2)),
+        ([0, 0.5, 200, 250, 302, 302], TENTH, Quotas(), (3, 0, 0, 2, 2)),
         # No more at once than the account may have.
         ([0, 0, 0], TENTH, Quotas(concurrency=2), (2, 0, 1, 2, 2)),
         # No more new ones than come back in time: one at once, another after ten seconds.
