@@ -316,7 +316,7 @@ def measure(layout: Layout) -> measured.Measured:
 def main() -> None:
     """Measure, unless told not to, and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--layout", type=Path, help="a trained layout; without one, the embedded sample's")
+    parser.add_argument("--layout", type=Path, default=Path(), help="a trained layout; else the embedded sample's")
     parser.add_argument("--again", action="store_true", help="measure nothing, only write the page")
     given = parser.parse_args()
     os.chdir(ROOT)
@@ -324,7 +324,9 @@ def main() -> None:
         from pipeline import params  # noqa: PLC0415  heavy
 
         os.nice(-15)  # clients and emulators run outside of the control groups
-        layout = Layout(given.layout) if given.layout else sample_layout(params.load())
+        layout = Layout(given.layout)
+        if not layout.model.is_file():
+            layout = sample_layout(params.load())
         write_json(measured.MEASURED, measure(layout).model_dump(mode="json"))
     write_text(scale.PAGE, scale.page(measured.load(), load_prices()))
     print(f"wrote {scale.PAGE}")
