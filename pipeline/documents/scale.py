@@ -136,9 +136,9 @@ def _times(found: Measured) -> str:
 {table((*head, "busy, median", "busy, 99%", "processor"), rows)}
 
 The built function in Lambda's own runtime and emulator. Its Python runs in a control group that gives it the share of \
-the processor that Lambda gives with this memory, in periods of {found.period_ms} ms (assumed); the emulator runs outside. \
-Cold: {len(some.first)} starts, the first answer included. Warm: {some.spaced_requests:,} requests, a pause before \
-each one. Busy: {some.busy_requests:,} requests without a pause, where a small share is used up. Billed: whole \
+the processor that Lambda gives with this memory, in periods of {found.period_ms} ms (assumed); the emulator runs \
+outside. Cold: {len(some.first)} starts, the first answer included. Warm: {some.spaced_requests:,} requests, a pause \
+before each one. Busy: {some.busy_requests:,} requests without a pause, where a small share is used up. Billed: whole \
 milliseconds of the warm ones. Processor: what a busy request takes. The function's process held \
 {max(size.resident_mb for size in found.sizes):.0f} MB at most.
 
