@@ -17,6 +17,7 @@ import os
 import platform
 import re
 import shlex
+import signal
 import statistics
 import subprocess
 import sys
@@ -323,6 +324,7 @@ def main() -> None:
     if not given.again:
         from pipeline import params  # noqa: PLC0415  heavy
 
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped, it must not leave emulators and groups
         os.nice(-15)  # clients and emulators run outside of the control groups
         layout = Layout(given.layout)
         if not layout.model.is_file():
