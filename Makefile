@@ -131,6 +131,10 @@ openapi: $(VENV)/.run ## write docs/openapi.json from the code
 bench: $(VENV)/.dev $(TOOLS)/.done ## measure the service beside what people do instead; writes docs/benchmarks.md
 	@python benchmarks/serving.py
 
+.PHONY: scale
+scale: $(VENV)/.dev $(TOOLS)/.done ## measure the function by memory and what it costs; writes docs/scale.md (root, on Linux)
+	@python benchmarks/scale.py
+
 .PHONY: lock
 lock: $(VENV)/.uv ## resolve requirements/*.in anew into locked files with hashes
 	@for name in requirements/bootstrap requirements/requirements requirements/dev requirements/sam requirements/lambda \

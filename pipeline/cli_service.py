@@ -60,21 +60,36 @@ def bundle(
 ) -> None:
     """Build the folder that Lambda unpacks.
 
-    `sam build` calls this; `make package` calls that. Its size goes to build/package.json, for `pipeline report`.
+    `sam build` calls this; `make package` calls that. What the package weighs and what a prediction by it costs goes to
+    build/package.json, for `pipeline report`.
     """
     model = model or _champion_packaged()
     from pipeline.changes.snapshot import PACKAGE  # noqa: PLC0415
     from pipeline.files import file_digest, write_json  # noqa: PLC0415
     from pipeline.service import bundle as builder  # noqa: PLC0415
+    from pipeline.service import cost as costs  # noqa: PLC0415
+    from pipeline.service import prediction  # noqa: PLC0415
 
     if arch not in builder.PLATFORMS:
         raise InputError(f"--arch: got {arch!r}, expected one of {', '.join(builder.PLATFORMS)}")
+    prices = costs.load()
     built = builder.build(folder, model, arch)
-    facts = {"arch": built.arch, "unzipped_bytes": built.unzipped, "zipped_bytes": built.zipped}
-    write_json(Path(PACKAGE), facts | {"model_sha256": file_digest(model / "model.onnx")})
+    taken = prediction.measure(model)
+    cost = prediction.cost(taken, built.arch, prices)
+    facts = {
+        "arch": built.arch,
+        "model_sha256": file_digest(model / "model.onnx"),
+        "prediction_ms": round(taken.milliseconds, 3),
+        "unzipped_bytes": built.unzipped,
+        "usd_per_million": round(cost.total, 2),
+        "usd_per_million_lambda": round(cost.compute, 2),
+        "zipped_bytes": built.zipped,
+    }
+    write_json(Path(PACKAGE), facts)
     out.print(
         f"{built.arch}: {built.unzipped / 1e6:.1f} MB unzipped, {built.zipped / 1e6:.1f} MB zipped, "
-        f"SHA-256 {built.sha256[:16]}",
+        f"SHA-256 {built.sha256[:16]}; a prediction takes {taken.milliseconds:.2f} ms here, a million cost "
+        f"${cost.total:.2f} in {prices.region}",
         highlight=False,
         soft_wrap=True,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.changes.comparison import ABSENT, Change, Comparison, Drift, Figure, Matrix, Records
 from pipeline.changes.markdown import code, folded, table, words
-from pipeline.changes.snapshot import Report, dotted, number
+from pipeline.changes.snapshot import Report, number
 
 MARKER = "<!-- obesity-levels report -->"
 """Last line of each comment: by it, the next one finds this one and takes its place."""
@@ -26,6 +26,15 @@ SHOWN_TEXT = 600
 ARROWS = {1: "▲ better", -1: "▼ worse", 0: ""}
 NOTHING = "-"
 _SUMMARY = re.compile("<details><summary>(.*)</summary>")
+PACKAGE = {
+    "arch": "package for",
+    "zipped_bytes": "package zipped, bytes",
+    "unzipped_bytes": "package unzipped, bytes",
+    "prediction_ms": "one prediction, in process, milliseconds (median)",
+    "usd_per_million_lambda": "a million predictions, Lambda alone, US dollars",
+    "usd_per_million": "a million predictions, with gateway, log and transfer, US dollars",
+}
+"""What is told of a built package (build/package.json), in this order."""
 SIGNS = {"promoted": "✅", "refused": "⛔", "unchanged": "🟰"}
 
 
@@ -363,10 +372,12 @@ def _size(found: Comparison) -> tuple[str, str]:
     base, this = ((side.parity or {}) if side else {} for side in (found.base, found.this))
     names = {"model_bytes": "model.onnx, bytes", "nodes": "nodes", "trees": "trees"}
     rows = [[name, _plain(base.get(key)), _plain(this.get(key))] for key, name in names.items() if key in this]
-    package = {name: value for name, value in dotted(found.this.package or {}).items() if name != "model_sha256"}
-    rows += [[words(name), NOTHING, _plain(value)] for name, value in sorted(package.items())]
+    package = found.this.package or {}
+    rows += [[told, NOTHING, _plain(package[name])] for name, told in PACKAGE.items() if name in package]
     sizes = [f"{size / 1000:.0f} kB" for side in (base, this) if (size := number(side.get("model_bytes"))) is not None]
     told = " -> ".join(dict.fromkeys(sizes))
+    if usd := number(package.get("usd_per_million")):
+        told += f", {usd:.2f} USD a million predictions"
     title = "Size of model and package, cost" if package else "Size of the model"
     return f"{title}: {told}", table(("", "base", "this"), rows) if rows else ""
 

@@ -20,6 +20,7 @@ import pytest
 from lambda_api.contract import Record, example
 from lambda_api.service import Service
 from pipeline.errors import ModelFileError
+from pipeline.files import file_digest
 from pipeline.service import bundle, gateway
 from pipeline.service.emulate import Emulated, EmulationError, emulated, runtime_python, template_environment
 from tests.conftest import ROOT
@@ -71,7 +72,22 @@ def test_a_clean_build_makes_the_same_bytes_within_the_budget(built: Path, model
     # sam leaves times as they are, and a zip's digest depends on them.
     assert bundle.digest(again) == bundle.digest(built)
     assert {path.stat().st_mtime for path in bundle.files(again)} == {315532800.0}
-    assert sum(path.stat().st_size for path in bundle.files(built)) <= 100_000_000
+    size = sum(path.stat().st_size for path in bundle.files(built))
+    assert size <= 100_000_000
+
+    told = json.loads((ROOT / "build/package.json").read_text())
+    assert told | {"zipped_bytes": 0, "prediction_ms": 0, "usd_per_million": 0, "usd_per_million_lambda": 0} == {
+        "arch": "x86_64",
+        "model_sha256": file_digest(model_dir / "model.onnx"),
+        "unzipped_bytes": size,
+        "zipped_bytes": 0,
+        "prediction_ms": 0,
+        "usd_per_million": 0,
+        "usd_per_million_lambda": 0,
+    }
+    # Beside requests, gateway and log, a quick model's own time hardly counts.
+    assert told["prediction_ms"] > 0
+    assert 0.2 < told["usd_per_million_lambda"] < 1.2 < told["usd_per_million"] < 3
 
 
 def test_the_built_function_answers_recorded_events_as_the_source_does(function: Emulated, service: Service) -> None:
