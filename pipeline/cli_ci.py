@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +43,17 @@ def _say(line: str) -> None:
 
 def _annotate(kind: str, text: str, **where: str) -> None:
     _say(actions.command(kind, text, **where) if actions.on_github() else text)
+
+
+@contextmanager
+def _annotated(title: str) -> Iterator[None]:
+    """A block whose bad input is also shown on top of the run."""
+    try:
+        yield
+    except InputError as error:
+        if actions.on_github():
+            _say(actions.command("error", str(error), title=title))
+        raise
 
 
 def _tell(what: str, done: int, total: int) -> None:
@@ -124,6 +137,49 @@ def report(
 
     actions.summarize(ci.report(against))
     _say(f"{ci.HANDED_OVER}/report.md")
+
+
+@app.command()
+def require(
+    names: Annotated[list[str], typer.Argument(help="Variables that must not be empty.", show_default=False)],
+) -> None:
+    """Refuse to go on where a variable of the repository or environment is not set."""
+    with _annotated("settings"):
+        if missing := [name for name in names if not os.environ.get(name)]:
+            raise InputError(
+                f"{', '.join(missing)} not set: set it under Settings, Environments (or Secrets and variables, "
+                "Actions); README.md says what for"
+            )
+
+
+@app.command()
+def fetch(
+    version: Annotated[str, typer.Option(envvar="VERSION", help="A version's number or alias.")] = "champion",
+    sha256: Annotated[str, typer.Option(envvar="SHA256", help="What its graph must be; empty: not known.")] = "",
+    store: Annotated[
+        str | None, typer.Option(envvar="REGISTRY_URL", help="Where the registry is kept: s3://bucket/prefix.")
+    ] = None,
+    params: ParamsFile = PARAMS,
+) -> None:
+    """Fetch the version that is to be deployed to build/candidate/, so that its provenance can be verified."""
+    from pipeline import deployable  # noqa: PLC0415
+
+    with _annotated("model"):
+        fetched = deployable.fetch(_params(params), store or None, version, sha256 or None, _tell)
+    actions.hand_on(fetched.as_outputs())
+    _say(f"{deployable.CANDIDATE}: version {fetched.version}, SHA-256 {fetched.sha256}")
+
+
+@app.command()
+def contents(
+    sha256: Annotated[str, typer.Option(envvar="SHA256", help="Of the graph that must be in it.")],
+) -> None:
+    """List every file of the built package with its SHA-256, in build/package.sha256, to be signed and verified."""
+    from pipeline import deployable  # noqa: PLC0415
+
+    with _annotated("package"):
+        found = deployable.contents(sha256)
+    _say(f"{deployable.LISTING}: SHA-256 {found}")
 
 
 @app.command()
