@@ -101,12 +101,12 @@ serve: $(VENV)/.run ## serve the champion on http://127.0.0.1:8000, reloading wh
 .PHONY: package
 package: $(VENV)/.run $(TOOLS)/.done ## build the Lambda function of the champion, or of VERSION, into .aws-sam/build; ARCH=arm64 for Graviton
 	@pipeline package $(if $(VERSION),--version "$$VERSION")
-	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
+	@MODEL=build/model $(SAM) build --parameter-overrides Architecture=$(ARCH)
 
 .PHONY: lambda
 lambda: $(VENV)/.run $(TOOLS)/.done ## serve the built function in Lambda's own runtime on http://127.0.0.1:3000
 	@pipeline package --or-sample
-	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
+	@MODEL=build/model $(SAM) build --parameter-overrides Architecture=$(ARCH)
 	@pipeline emulate --port $(or $(PORT),3000)
 
 .PHONY: tools

@@ -28,7 +28,7 @@ from lambda_api.frame import Frame, refusal
 from lambda_api.manifest import ManifestError
 from lambda_api.model import ModelError
 from lambda_api.service import BatchPrediction, ModelInfo, Prediction, Service
-from lambda_api.settings import Settings, SettingsError
+from lambda_api.settings import Detail, Settings, SettingsError
 from lambda_api.telemetry import Telemetry
 
 TITLE = "obesity-levels"
@@ -287,11 +287,11 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def serve(app: FastAPI, service: Service) -> FastAPI:
+def serve(app: FastAPI, service: Service, detail: Detail = "full") -> FastAPI:
     """The application, ready to answer with this model; it has answered one example already."""
     service.example()
     app.state.service = service
-    app.state.telemetry = Telemetry(service.manifest.model_version)
+    app.state.telemetry = Telemetry(service.manifest.model_version, detail)
     return app
 
 
@@ -303,6 +303,6 @@ def start(environ: Mapping[str, str] = os.environ) -> FastAPI:
     """
     try:
         settings = environment.read(environ)
-        return serve(create_app(settings), Service.load(settings.model_dir))
+        return serve(create_app(settings), Service.load(settings.model_dir), settings.telemetry)
     except (SettingsError, ManifestError, ModelError) as error:
         raise SystemExit(f"The service does not start: {error}") from None

@@ -32,6 +32,16 @@ class Support(_Block):
     categories: tuple[str, ...] = ()
 
 
+class Bins(_Block):
+    """How one column is counted, in the log and here: by category, or by a number's lower limits after rounding."""
+
+    edges: tuple[float, ...] = ()
+    categories: tuple[str, ...] = ()
+    counts: tuple[int, ...] | None = Field(
+        description="Training records in each bin; null for a version that was registered before they were counted"
+    )
+
+
 class Manifest(_Block):
     """All that is known about one packaged model."""
 
@@ -49,11 +59,14 @@ class Manifest(_Block):
     git_commit: str | None = Field(description="The commit it was made from; null outside a repository")
     data_sha256: Sha256
     model_sha256: Sha256
+    golden_sha256: Sha256 = Field(description="Of golden.json: what this model must answer before it gets traffic")
     contract: Sha256 = Field(description="Fingerprint of the columns, ranges, categories and levels it was made for")
     metrics: dict[str, Any] = Field(description="As measured by `pipeline evaluate`, each with its rows and interval")
     verdict: dict[str, Any] | None = Field(description="What the gate decided; null if it was never judged")
     libraries: dict[str, str] = Field(description="Versions it was made with")
     support: dict[str, Support] = Field(description="What the training data held in each column")
+    bins_id: str = Field(description="Of the bins below; every line of the log carries the one it was written with")
+    bins: dict[str, Bins] = Field(description="The bins of each column, of BMI, and of the level")
 
 
 def load(folder: Path) -> Manifest:

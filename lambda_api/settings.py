@@ -6,9 +6,12 @@ Every variable begins with `OBESITY_`, so that a misspelt one can be told from s
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 PREFIX = "OBESITY_"
+
+Detail = Literal["full", "metrics", "off"]
+"""How much telemetry tells."""
 
 
 class SettingsError(ValueError):
@@ -28,6 +31,15 @@ def _switch(text: str) -> bool:
     if text not in {"true", "false"}:
         raise ValueError("expected true or false")
     return text == "true"
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"expected {', '.join(choices[:-1])} or {choices[-1]}")
+        return text
+
+    return parse
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -56,6 +68,9 @@ class Settings:
         max_body_bytes: Bytes that one request's body may have.
         cors_origins: Origins whose pages may call the API; none by default, `*` for all.
         cors_credentials: Whether those pages may send cookies; never together with `*`.
+        telemetry: What is logged of a request. `full`: bins, level, counters and latency; `metrics`: counters and
+            latency, so that nothing follows from a person's answers and drift cannot be watched; `off`: nothing but
+            bugs.
     """
 
     model_dir: Path = _setting(_BESIDE_THE_CODE, Path)  # noqa: RUF009  `field` in other clothes
@@ -63,6 +78,7 @@ class Settings:
     max_body_bytes: int = _setting(6_000_000, _whole_number(1_000, 6_000_000))
     cors_origins: tuple[str, ...] = _setting((), _origins)
     cors_credentials: bool = _setting(False, _switch)  # noqa: FBT003  a default, not an argument
+    telemetry: Detail = _setting("full", _one_of(*get_args(Detail)))  # noqa: RUF009  as above
 
 
 def read(environ: Mapping[str, str]) -> Settings:

@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from lambda_api.bins import BINNINGS, BMI
 from lambda_api.contract import LEVELS, TARGET, Record, columns
 from pipeline.errors import DataError, ParamsError
 from pipeline.files import Layout, digest, read_data, write_csv, write_json
@@ -32,6 +33,7 @@ from pipeline.records import (
     NUMBERS,
     ORIGIN,
     PROCESSED,
+    bmi,
     codes,
     fold_of,
     key,
@@ -60,6 +62,7 @@ class DataReport:
     origins: dict[str, int]
     folds: dict[str, int]
     columns: dict[str, dict[str, float]]
+    bins: dict[str, list[int]]
 
 
 def read_text_table(content: bytes, name: str) -> pd.DataFrame:
@@ -241,6 +244,7 @@ def clean(raw: bytes, name: str, params: Params) -> tuple[pd.DataFrame, DataRepo
         origins={str(name): int(count) for name, count in unique[ORIGIN].value_counts().items()},
         folds={str(fold): int((unique[FOLD] == fold).sum()) for fold in range(params.split.folds)},
         columns=_summary(unique),
+        bins=_bins(unique),
     )
     return unique[list(PROCESSED)].astype(dict.fromkeys((KEY, TARGET, ORIGIN), "object")), report
 
@@ -263,6 +267,12 @@ def _summary(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
         else:
             summary[column.name] = {category: int((values == category).sum()) for category in column.categories}
     return summary
+
+
+def _bins(frame: pd.DataFrame) -> dict[str, list[int]]:
+    """Records in each bin of each column and of BMI, as the service's log counts them."""
+    values = {name: frame[name].to_numpy() for name in COLUMNS} | {BMI.name: bmi(frame)}
+    return {name: binning.counts(values[name]) for name, binning in BINNINGS.items()}
 
 
 def run(raw: Path, out: Layout, params: Params) -> DataReport:

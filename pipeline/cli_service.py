@@ -13,6 +13,8 @@ app = typer.Typer()
 out = Console()
 
 Named = Annotated[Path, typer.Option("--params", help="The parameters.")]
+Emptied = Annotated[Path, typer.Argument(help="Emptied and filled.")]
+Packaged = Annotated[Path | None, typer.Option(help="A packaged model. Default: the champion, packaged now.")]
 BUILT = Path(".aws-sam/build/ApiFunction")
 
 
@@ -53,14 +55,15 @@ def package(
 
 @app.command()
 def bundle(
-    folder: Annotated[Path, typer.Argument(help="Emptied and filled.")],
-    model: Annotated[Path, typer.Option(help="A packaged model.")] = Path("build/model"),
+    folder: Emptied,
+    model: Packaged = None,
     arch: Annotated[str, typer.Option(help="x86_64 or arm64.")] = "x86_64",
 ) -> None:
     """Build the folder that Lambda unpacks.
 
     `sam build` calls this; `make package` calls that. Its size goes to build/package.json, for `pipeline report`.
     """
+    model = model or _champion_packaged()
     from pipeline.changes.snapshot import PACKAGE  # noqa: PLC0415
     from pipeline.files import file_digest, write_json  # noqa: PLC0415
     from pipeline.service import bundle as builder  # noqa: PLC0415
@@ -76,6 +79,29 @@ def bundle(
         highlight=False,
         soft_wrap=True,
     )
+
+
+@app.command()
+def bundle_hook(folder: Emptied, model: Packaged = None) -> None:
+    """Build the folder of the hook that judges a new version.
+
+    `sam build` calls this. The hook asks the new version for its golden answers before it gets traffic.
+    """
+    from pipeline.service import bundle as builder  # noqa: PLC0415
+
+    builder.build_hook(folder, model or _champion_packaged())
+
+
+def _champion_packaged() -> Path:
+    """The champion, packaged just now: `sam build` alone must never ship the model of an earlier package."""
+    from pipeline import params as parameters  # noqa: PLC0415
+    from pipeline.registry import Registry  # noqa: PLC0415
+    from pipeline.service import package as maker  # noqa: PLC0415
+
+    name = parameters.load().registry.model_name
+    manifest = maker.package_registered(Registry(), name)
+    out.print(f"{maker.MODEL_FOLDER}: the champion, model {manifest.model_version}", highlight=False, soft_wrap=True)
+    return maker.MODEL_FOLDER
 
 
 @app.command()

@@ -7,12 +7,16 @@
     │   ├── ParamsError              params.yaml: unknown key, wrong type, impossible value
     │   ├── DataError                a CSV or Parquet file: columns, categories, ranges, encoding, digest
     │   ├── SourceError              a place that data comes from cannot be reached
+    │   ├── LogError                 a log of predictions cannot be read, or holds no line of the service
     │   ├── ModelFileError           a model or report file is missing or not of this project
-    │   └── RegistryError            unknown model, version, alias or metric; store unreachable
+    │   ├── RegistryError            unknown model, version, alias or metric; store unreachable
+    │   └── CloudError               AWS refuses, cannot be reached, or holds something else than expected
     └── Refusal                   3  everything given is right, and the answer is no
         ├── ParityError              the ONNX graph does not answer as the Pipeline does
         ├── GateRefusal              the challenger is not promoted
+        ├── DriftRefusal             recent requests differ from the reference
         ├── ReproductionError        two runs differ
+        ├── DeploymentRefusal        the new version was stopped, by its golden answers or by an alarm
         └── RaceLostError            somebody else moved the alias first; nothing was changed, try again
 """
 
@@ -62,12 +66,20 @@ class SourceError(InputError):
         return str(self).splitlines()[0].rstrip(":")
 
 
+class LogError(InputError):
+    """A log of predictions cannot be read, or holds no line of the service."""
+
+
 class ModelFileError(InputError):
     """A model or report file is missing, damaged, or made by something else."""
 
 
 class RegistryError(InputError):
     """The registry has no such model, version, alias or metric, or cannot be reached."""
+
+
+class CloudError(InputError):
+    """AWS refuses, cannot be reached, or does not hold what was expected; nothing was changed there."""
 
 
 class Refusal(PipelineError):  # noqa: N818  a refusal is an answer, not an error
@@ -84,8 +96,16 @@ class GateRefusal(Refusal):
     """The challenger is not promoted; the champion stays."""
 
 
+class DriftRefusal(Refusal):
+    """Recent requests differ from the reference by more than chance explains."""
+
+
 class ReproductionError(Refusal):
     """Two runs on the same input differ."""
+
+
+class DeploymentRefusal(Refusal):
+    """The new version does not answer as it must, or an alarm rang: the version before goes on answering."""
 
 
 class RaceLostError(Refusal):

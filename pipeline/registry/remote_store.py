@@ -12,13 +12,14 @@ whether there is work here that was never pushed, which it does not touch unless
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pipeline import aws
 from pipeline.errors import RaceLostError, RegistryError
 from pipeline.files import digest, file_digest, write_bytes, write_json
 from pipeline.progress import Tell, silent
@@ -32,7 +33,6 @@ _THREADS = 8
 _TRIES = 4
 _ADDRESS = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*?))?/?")
 _TAKEN, _BUSY, _GONE = "PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"
-_REFUSED = {"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken"}
 
 
 @dataclass(frozen=True)
@@ -90,12 +90,8 @@ class Bucket:
         self.name, prefix = found[1], found[2] or ""
         self.prefix = f"{prefix}/" if prefix else ""
         self.url = f"s3://{self.name}/{prefix}".rstrip("/")
-        from botocore.config import Config  # noqa: PLC0415  only where S3 is used
-        from botocore.session import get_session  # noqa: PLC0415
-
-        config = Config(connect_timeout=10, read_timeout=60, retries={"max_attempts": 3, "mode": "standard"})
         with self._told("opened"):
-            self._client: Any = get_session().create_client("s3", config=config)
+            self._client: Any = aws.client("s3")
 
     def get(self, key: str) -> tuple[bytes, str] | None:
         """An object's bytes and mark; None if there is none."""
@@ -106,7 +102,7 @@ class Bucket:
                 found = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
                 return found["Body"].read(), found["ETag"]
             except ClientError as error:
-                if _code(error) == _GONE:
+                if aws.code(error) == _GONE:
                     return None
                 raise
 
@@ -125,38 +121,19 @@ class Bucket:
                     done = self._client.put_object(Bucket=self.name, Key=self.prefix + key, Body=body, **condition)
                     return str(done["ETag"])
                 except ClientError as error:
-                    if _code(error) in {_TAKEN, _GONE}:
+                    if aws.code(error) in {_TAKEN, _GONE}:
                         return None
-                    if _code(error) != _BUSY or attempt == _TRIES - 1:
+                    if aws.code(error) != _BUSY or attempt == _TRIES - 1:
                         raise
         return None
 
-    @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
-
-        try:
-            yield
-        except ClientError as error:
-            raise RegistryError(f"{self.url} cannot be {what}: {self._advice(_code(error))}") from None
-        except BotoCoreError as error:
-            name = type(error).__name__
-            advice = "check the network, AWS_ENDPOINT_URL and the region, then try again"
-            if "Credential" in name or "Token" in name or "Profile" in name or "SSO" in name:
-                advice = (
-                    "log in to AWS, or name a profile in AWS_PROFILE (in GitHub Actions: configure-aws-credentials)"
-                )
-            raise RegistryError(f"{self.url} cannot be {what} ({name}): {advice}") from None
-
-    def _advice(self, code: str) -> str:
-        if code == "NoSuchBucket":
-            return f"there is no bucket {self.name}: create it, or correct the address"
-        if code in _REFUSED:
-            needs = "s3:GetObject, s3:PutObject and s3:ListBucket"
-            return f"AWS refuses these credentials ({code}): they need {needs} for it, and may have expired"
-        if code == _BUSY:
-            return "somebody else is writing the same object: try again"
-        return f"S3 answers {code}: try again, or look it up in the AWS documentation"
+    def _told(self, what: str) -> AbstractContextManager[None]:
+        advice = {
+            "NoSuchBucket": f"there is no bucket {self.name}: create it, or correct the address",
+            _BUSY: "somebody else is writing the same object: try again",
+        }
+        needs = "s3:GetObject, s3:PutObject and s3:ListBucket"
+        return aws.told(f"{self.url} cannot be {what}", advice, needs, RegistryError)
 
 
 def push(store: Store, url: str, tell: Tell = silent) -> Carried:
@@ -371,7 +348,3 @@ def _each(do: Callable[[str], object], items: list[str], what: str, tell: Tell) 
 
 def _text(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, indent=1).encode()
-
-
-def _code(error: Any) -> str:  # noqa: ANN401  botocore has no types
-    return str(error.response.get("Error", {}).get("Code", ""))

@@ -18,7 +18,9 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 from lambda_api.manifest import MANIFEST_FILE, MODEL_FILE
 from pipeline.errors import InputError, ModelFileError, PipelineError
+from pipeline.files import read_bytes
 from pipeline.service.emulate import runtime_python
+from pipeline.service.package import GOLDEN_FILE
 
 Arch = Literal["x86_64", "arm64"]
 
@@ -28,7 +30,7 @@ PLATFORMS: dict[Arch, str] = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch
 RUNTIME = "3.13"
 """Lambda's Python, as in template.yaml; the interpreter in .tools/lambda has this version."""
 
-SOURCE = Path("lambda_api")
+SOURCE, HOOK = Path("lambda_api"), Path("golden_hook")
 LARGEST_UNZIPPED, LARGEST_ZIPPED = 100_000_000, 35_000_000
 """Budgets in bytes; Lambda's own limit is 250 MB unzipped."""
 
@@ -123,6 +125,23 @@ def build(folder: Path, model: Path, arch: Arch = "x86_64") -> Bundle:
     bundle = Bundle(folder, arch, digest(folder), sum(path.stat().st_size for path in files(folder)), _zipped(folder))
     refuse_large(bundle)
     return bundle
+
+
+def build_hook(folder: Path, model: Path) -> None:
+    """Build the hook that judges a new version: its code, and what the packaged model must answer.
+
+    Args:
+        folder: Emptied first.
+        model: A folder as `pipeline package` writes it.
+
+    Raises:
+        ModelFileError: There is no packaged model.
+    """
+    golden = read_bytes(model / GOLDEN_FILE, "pipeline package")
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(HOOK, folder / HOOK.name, ignore=shutil.ignore_patterns("__pycache__", "Makefile"))
+    (folder / GOLDEN_FILE).write_bytes(golden)
+    _normalise(folder)
 
 
 def install(folder: Path, arch: Arch) -> None:

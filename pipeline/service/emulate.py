@@ -124,7 +124,7 @@ def emulated(
         ModelFileError: The folder or a tool is not there.
         EmulationError: The emulator does not start.
     """
-    if not (folder / "lambda_api").is_dir():
+    if not (folder / handler.partition(".")[0]).is_dir():
         raise ModelFileError(f"{folder} is not a built function: build it with `make package`")
     port = free_port()
     command = [

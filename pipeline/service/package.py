@@ -1,5 +1,7 @@
 """The champion, or any finished layout -> a folder of model.onnx and manifest.json that the service starts from.
 
+golden.json lies beside them, for the hook that judges a new version before it gets traffic.
+
 What the manifest says is read from the files of that very result and from the registry, never from the working tree:
 the package of a champion is the same on every machine that reaches the registry. Before anything is replaced, the
 service itself must start from the new folder.
@@ -11,8 +13,9 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from lambda_api.contract import columns, fingerprint
-from lambda_api.manifest import MANIFEST_FILE, MODEL_FILE, Manifest, ManifestError, Support
+from lambda_api.bins import BINNINGS, BINS_ID
+from lambda_api.contract import LEVELS, TARGET, columns, fingerprint
+from lambda_api.manifest import MANIFEST_FILE, MODEL_FILE, Bins, Manifest, ManifestError, Support
 from pipeline.errors import ModelFileError, RegistryError
 from pipeline.files import Layout, digest, read_bytes, read_json, write_bytes, write_json
 from pipeline.params import Params
@@ -23,6 +26,8 @@ from pipeline.registry.versions import CHAMPION, Version
 
 MODEL_FOLDER = Path("build/model")
 """Where the service finds its model unless told otherwise: `make serve` and the build of the Lambda."""
+
+GOLDEN_FILE = "golden.json"
 
 OPENAPI = Path("docs/openapi.json")
 
@@ -101,7 +106,7 @@ def _verdict(moves: tuple[Move, ...], version: Version) -> dict[str, Any] | None
 
 
 def _package(layout: Layout, origin: _Origin, out: Path) -> Manifest:
-    graph = read_bytes(layout.model, "pipeline train")
+    graph, golden = read_bytes(layout.model, "pipeline train"), read_bytes(layout.golden, "pipeline train")
     data = read_json(layout.data_report, "pipeline clean")
     try:
         manifest = Manifest(
@@ -109,17 +114,20 @@ def _package(layout: Layout, origin: _Origin, out: Path) -> Manifest:
             source=data["source"],
             data_sha256=data["sha256"],
             model_sha256=digest(graph),
+            golden_sha256=digest(golden),
             contract=fingerprint(),
             metrics=read_json(layout.metrics, "pipeline evaluate"),
             libraries={name: installed(name) for name in LIBRARIES},
             support={column.name: _support(data["columns"][column.name]) for column in columns()},
+            bins_id=BINS_ID,
+            bins=_bins(data),
         )
     except (KeyError, ValueError) as error:
         raise ModelFileError(f"{layout.data_report} does not belong to this version: run `pipeline clean`") from error
     with tempfile.TemporaryDirectory() as temporary:
-        _write(Path(temporary), graph, manifest)
+        _write(Path(temporary), graph, golden, manifest)
         _starts(Path(temporary))
-    _write(out, graph, manifest)
+    _write(out, graph, golden, manifest)
     return manifest
 
 
@@ -129,9 +137,24 @@ def _support(found: dict[str, float]) -> Support:
     return Support(categories=tuple(sorted(category for category, count in found.items() if count)))
 
 
-def _write(folder: Path, graph: bytes, manifest: Manifest) -> None:
-    """The model first: whoever finds a new model beside an old manifest refuses it by its digest."""
+def _bins(data: dict[str, Any]) -> dict[str, Bins]:
+    known = data.get("bins", {})  # a version registered before the counts were made has none
+    found = {
+        name: Bins(
+            edges=() if binning.places else tuple(binning.edges()),
+            categories=tuple(binning.places),
+            counts=tuple(known[name]) if known else None,
+        )
+        for name, binning in BINNINGS.items()
+    }
+    levels = tuple(data["levels"][level] for level in LEVELS)
+    return found | {TARGET: Bins(categories=tuple(map(str, LEVELS)), counts=levels)}
+
+
+def _write(folder: Path, graph: bytes, golden: bytes, manifest: Manifest) -> None:
+    """The manifest last: whoever finds a new model beside an old manifest refuses it by its digest."""
     write_bytes(folder / MODEL_FILE, graph)
+    write_bytes(folder / GOLDEN_FILE, golden)
     write_json(folder / MANIFEST_FILE, manifest.model_dump(mode="json", exclude_defaults=False))
 
 

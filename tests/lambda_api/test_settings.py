@@ -12,6 +12,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         max_body_bytes=6_000_000,
         cors_origins=(),
         cors_credentials=False,
+        telemetry="full",
     )
 
 
@@ -23,8 +24,16 @@ def test_every_setting_can_be_named() -> None:
             "OBESITY_MAX_BODY_BYTES": "2000",
             "OBESITY_CORS_ORIGINS": "https://a.example, http://localhost:5173",
             "OBESITY_CORS_CREDENTIALS": "true",
+            "OBESITY_TELEMETRY": "metrics",
         }
-    ) == Settings(Path("/models/3"), 10, 2000, ("https://a.example", "http://localhost:5173"), cors_credentials=True)
+    ) == Settings(
+        model_dir=Path("/models/3"),
+        max_records=10,
+        max_body_bytes=2000,
+        cors_origins=("https://a.example", "http://localhost:5173"),
+        cors_credentials=True,
+        telemetry="metrics",
+    )
 
 
 def test_no_origins_are_named_by_an_empty_text() -> None:
@@ -38,13 +47,14 @@ def test_no_origins_are_named_by_an_empty_text() -> None:
             {"OBESITY_MODEL_DIRECTORY": "x"},
             (
                 "OBESITY_MODEL_DIRECTORY: no such setting, there are OBESITY_CORS_CREDENTIALS, OBESITY_CORS_ORIGINS, "
-                "OBESITY_MAX_BODY_BYTES, OBESITY_MAX_RECORDS, OBESITY_MODEL_DIR"
+                "OBESITY_MAX_BODY_BYTES, OBESITY_MAX_RECORDS, OBESITY_MODEL_DIR, OBESITY_TELEMETRY"
             ),
         ),
         ({"OBESITY_MAX_RECORDS": "0"}, "OBESITY_MAX_RECORDS: got '0', expected a whole number from 1 to 10000"),
         ({"OBESITY_MAX_RECORDS": "10001"}, "OBESITY_MAX_RECORDS: got '10001', expected a whole number from 1 to 10000"),
         ({"OBESITY_MAX_RECORDS": "-5"}, "OBESITY_MAX_RECORDS: got '-5', expected a whole number from 1 to 10000"),
         ({"OBESITY_MAX_RECORDS": "1e3"}, "OBESITY_MAX_RECORDS: got '1e3', expected a whole number from 1 to 10000"),
+        ({"OBESITY_TELEMETRY": "none"}, "OBESITY_TELEMETRY: got 'none', expected full, metrics or off"),
         ({"OBESITY_CORS_CREDENTIALS": "yes"}, "OBESITY_CORS_CREDENTIALS: got 'yes', expected true or false"),
         (
             {"OBESITY_CORS_ORIGINS": "example.org"},

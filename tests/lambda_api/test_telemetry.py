@@ -1,78 +1,22 @@
 import json
 import time
 
-import numpy as np
 import pytest
 
-from lambda_api.contract import BMI_RANGE, Record, columns, example
+from lambda_api.bins import BINS_ID
+from lambda_api.contract import Record, columns, example
 from lambda_api.service import Service
-from lambda_api.telemetry import BINNINGS, Telemetry
-from pipeline.records import COLUMNS, bmi, random_records
+from lambda_api.telemetry import Telemetry
+from pipeline.records import COLUMNS
 
 ODD = {"Age": 37.25, "Height": 1.7345, "Weight": 81.875, "FCVC": 2.125, "NCP": 3.375, "CH2O": 1.625, "FAF": 0.875}
 
 
+ALWAYS = ("_aws", "event", "request_id", "model_version")
+
+
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "place"),
-    [
-        ("Gender", "Female", 0),
-        ("Gender", "Male", 1),
-        ("CALC", "Always", 3),
-        ("Age", 10, 0),
-        ("Age", 14.4, 0),
-        ("Age", 14.6, 1),
-        ("Age", 110, 19),
-        ("Height", 1.0, 0),
-        ("Height", 1.649, 13),
-        ("Height", 1.644, 12),
-        ("Height", 2.5, 29),
-        ("Weight", 74.94, 10),
-        ("Weight", 74.96, 11),
-        ("Weight", 300, 55),
-        ("FCVC", 1.4, 0),
-        ("FCVC", 1.6, 1),
-        ("FCVC", 3, 2),
-        ("FAF", 0, 0),
-        ("FAF", 3, 3),
-        ("BMI", 10, 0),
-        ("BMI", 24.0, 7),
-        ("BMI", 70, 29),
-    ],
-)
-def test_a_value_falls_into_the_bin_that_its_rounding_belongs_to(column: str, value: str | float, place: int) -> None:
-    assert BINNINGS[column].place(value) == place
-
-
-@pytest.mark.parametrize(
-    ("column", "edges"),
-    [
-        ("Height", [1.0, 1.05, 1.1]),
-        ("Age", [10.0, 15.0, 20.0]),
-        ("Weight", [20.0, 25.0, 30.0]),
-        ("NCP", [1.0, 2.0, 3.0, 4.0]),
-        ("BMI", [10.0, 12.0, 14.0]),
-    ],
-)
-def test_bins_can_be_read_back_by_their_lower_limits(column: str, edges: list[float]) -> None:
-    assert BINNINGS[column].edges()[: len(edges)] == edges
-
-
-def test_counting_a_column_agrees_with_placing_each_value() -> None:
-    frame = random_records(3000, seed=9)
-    frame["BMI"] = bmi(frame).clip(*BMI_RANGE)
-    for name, binning in BINNINGS.items():
-        values = frame[name].tolist()
-        expected = np.bincount([binning.place(value) for value in values], minlength=binning.count).tolist()
-        assert (
-            binning.counts(
-                frame[name].to_numpy(dtype=object if name not in ODD and isinstance(values[0], str) else float)
-            )
-            == expected
-        ), name
 
 
 def test_a_prediction_is_one_line_of_bins_class_and_latency(
@@ -93,6 +37,7 @@ def test_a_prediction_is_one_line_of_bins_class_and_latency(
         "Confidence": answered.confidences[0],
         "prediction": answered.labels[0],
         "warnings": len(answered.answers[0]["warnings"]),
+        "bins_id": BINS_ID,
         "bins": {
             "Gender": 0,
             "Age": 5,
@@ -153,6 +98,7 @@ def test_a_batch_is_one_line_that_only_counts(service: Service, capsys: pytest.C
     bins = line["bins"]
     assert isinstance(bins, dict)
     assert (line["event"], line["Predictions"], line["levels"]) == ("batch", 3, answered.levels())
+    assert line["bins_id"] == BINS_ID
     assert list(bins) == [*COLUMNS, "BMI"]
     assert bins["Age"] == [1, 0, 2] + [0] * 17
     assert {sum(counts) for counts in bins.values()} == {3}
@@ -185,3 +131,28 @@ def test_a_bug_is_logged_with_its_place_and_without_its_text(capsys: pytest.Capt
     assert (line["event"], line["error"], line["Errors"]) == ("error", "ZeroDivisionError", 1)
     assert trace[-1].endswith(" fail")
     assert "81.875" not in str(line)
+
+
+def test_metrics_alone_say_nothing_that_follows_from_a_persons_answers(
+    service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    telemetry, answered = Telemetry("3", "metrics"), service.example()
+    telemetry.predicted("id", answered, 0.0)
+    telemetry.predicted_batch("id", answered, 0.0)
+    telemetry.refused("id", 422, {"Age less_than_equal": 1})
+
+    assert [sorted(line) for line in lines(capsys)] == [
+        sorted([*ALWAYS, "Predictions", "LatencyMs", "Confidence", "start"]),
+        sorted([*ALWAYS, "Predictions", "BatchLatencyMs", "mean_confidence", "start"]),
+        sorted([*ALWAYS, "Refusals", "status"]),
+    ]
+
+
+def test_telemetry_that_is_off_tells_of_bugs_only(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry, answered = Telemetry("3", "off"), service.example()
+    telemetry.predicted("id", answered, 0.0)
+    telemetry.predicted_batch("id", answered, 0.0)
+    telemetry.refused("id", 422, {"Age less_than_equal": 1})
+    telemetry.failed("id", ZeroDivisionError())
+
+    assert [line["event"] for line in lines(capsys)] == ["error"]

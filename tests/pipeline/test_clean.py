@@ -92,7 +92,7 @@ def test_the_small_data_set_becomes_records_and_a_report(small: bytes, small_par
         "folds": {str(fold): int((frame[FOLD] == fold).sum()) for fold in range(3)},
     }
     found = asdict(report)
-    described = found.pop("columns")
+    described, binned = found.pop("columns"), found.pop("bins")
     assert found == expected
     assert list(described) == list(COLUMNS)
     assert set(described["Age"]) == {"min", "max", "mean", "std"}
@@ -101,6 +101,9 @@ def test_the_small_data_set_becomes_records_and_a_report(small: bytes, small_par
         "no": int((frame["SMOKE"] == "no").sum()),
         "yes": int((frame["SMOKE"] == "yes").sum()),
     }
+    assert list(binned) == [*COLUMNS, "BMI"]
+    assert binned["SMOKE"] == list(described["SMOKE"].values())
+    assert binned["FCVC"] == [int((frame["FCVC"].round() == answer).sum()) for answer in (1, 2, 3)]
 
 
 def test_cleaning_writes_what_it_returns(small_csv: Path, small_params: Params, tmp_path: Path) -> None:
@@ -461,7 +464,7 @@ def test_a_refusal_shows_no_cell_but_the_offending_one(stray: Callable[..., byte
 
 def test_the_report_has_figures_of_groups_only(small: bytes, small_params: Params) -> None:
     _, report = clean.clean(small, "small.csv", small_params)
-    assert [field for field in DataReport.__dataclass_fields__ if field != "columns"] == [
+    assert [field for field in DataReport.__dataclass_fields__ if field not in {"columns", "bins"}] == [
         "sha256",
         "source",
         "rows_read",
@@ -474,11 +477,12 @@ def test_the_report_has_figures_of_groups_only(small: bytes, small_params: Param
     ]
     for figures in report.columns.values():
         assert sorted(figures) == ["max", "mean", "min", "std"] or sum(figures.values()) == report.records
+    assert {sum(counts) for counts in report.bins.values()} == {report.records}
 
 
 def test_the_real_file_has_these_figures(real_layout: Layout) -> None:
     report = json.loads(real_layout.data_report.read_text())
-    del report["columns"]
+    del report["columns"], report["bins"]
     assert report == {
         "sha256": "28b6991062855d3d15642e38b1aa9d1b32fb7abbb5abf5b096f1868cd706154b",
         "source": "real",

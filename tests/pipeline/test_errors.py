@@ -18,12 +18,16 @@ def test_every_expected_failure_is_in_one_tree_and_answers_with_two_or_three() -
         "ParamsError": ("InputError", 2),
         "DataError": ("InputError", 2),
         "SourceError": ("InputError", 2),
+        "LogError": ("InputError", 2),
         "ModelFileError": ("InputError", 2),
         "RegistryError": ("InputError", 2),
+        "CloudError": ("InputError", 2),
         "Refusal": ("PipelineError", 3),
         "ParityError": ("Refusal", 3),
         "GateRefusal": ("Refusal", 3),
+        "DriftRefusal": ("Refusal", 3),
         "ReproductionError": ("Refusal", 3),
+        "DeploymentRefusal": ("Refusal", 3),
         "RaceLostError": ("Refusal", 3),
     }
     assert not issubclass(InputError, Refusal)

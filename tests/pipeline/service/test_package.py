@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lambda_api.contract import fingerprint
-from lambda_api.manifest import Manifest, Support
+from lambda_api.bins import BINNINGS, BINS_ID
+from lambda_api.contract import LEVELS, TARGET, fingerprint
+from lambda_api.manifest import Bins, Manifest, Support
 from lambda_api.service import Service
 from pipeline.errors import ModelFileError, RegistryError
 from pipeline.files import Layout, digest
@@ -36,8 +37,9 @@ def test_a_finished_layout_is_packaged_as_never_registered(small_layout: Layout,
     manifest = package_layout(small_layout, tmp_path)
 
     assert (tmp_path / MODEL).read_bytes() == graph
+    assert (tmp_path / "golden.json").read_bytes() == small_layout.golden.read_bytes()
     assert Manifest.model_validate_json((tmp_path / "manifest.json").read_bytes()) == manifest
-    assert manifest.model_dump(exclude={"metrics", "support"}) == {
+    assert manifest.model_dump(exclude={"metrics", "support", "bins"}) == {
         "model_version": "unregistered",
         "registered_model": None,
         "source": "other",
@@ -45,7 +47,9 @@ def test_a_finished_layout_is_packaged_as_never_registered(small_layout: Layout,
         "git_commit": None,
         "data_sha256": data["sha256"],
         "model_sha256": digest(graph),
+        "golden_sha256": digest(small_layout.golden.read_bytes()),
         "contract": fingerprint(),
+        "bins_id": BINS_ID,
         "verdict": None,
         "libraries": {
             name: version(name)
@@ -55,6 +59,28 @@ def test_a_finished_layout_is_packaged_as_never_registered(small_layout: Layout,
     assert manifest.metrics == json.loads(small_layout.metrics.read_text())
     assert manifest.support["Age"] == Support(low=data["columns"]["Age"]["min"], high=data["columns"]["Age"]["max"])
     assert manifest.support["SMOKE"] == Support(categories=("no", "yes"))
+
+
+def test_the_manifest_holds_every_bin_with_the_training_records_in_it(small_layout: Layout, tmp_path: Path) -> None:
+    data = json.loads(small_layout.data_report.read_text())
+
+    bins = package_layout(small_layout, tmp_path).bins
+
+    assert list(bins) == [*BINNINGS, TARGET]
+    assert bins["SMOKE"] == Bins(categories=("no", "yes"), counts=data["bins"]["SMOKE"])
+    assert bins["NCP"] == Bins(edges=(1, 2, 3, 4), counts=data["bins"]["NCP"])
+    assert bins[TARGET] == Bins(categories=LEVELS, counts=[data["levels"][level] for level in LEVELS])
+    assert {sum(column.counts or ()) for column in bins.values()} == {data["records"]}
+
+
+def test_a_version_from_before_the_bins_were_counted_is_packaged_without_counts(layout: Layout, tmp_path: Path) -> None:
+    data = json.loads(layout.data_report.read_text())
+    del data["bins"]
+    layout.data_report.write_text(json.dumps(data))
+
+    bins = package_layout(layout, tmp_path / "out").bins
+
+    assert {name: column.counts for name, column in bins.items() if name != TARGET} == dict.fromkeys(BINNINGS)
 
 
 def test_packaging_twice_makes_the_same_bytes(small_layout: Layout, tmp_path: Path) -> None:
