@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from pipeline import cli_ci, cli_registry, cli_service, cli_watch
+from pipeline import cli_ci, cli_ci_service, cli_registry, cli_service, cli_watch
 from pipeline.errors import GateRefusal, InputError, PipelineError, ReproductionError, SourceError
 from pipeline.files import Layout
 from pipeline.progress import Tell
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.add_typer(cli_registry.app, name="registry")
 app.add_typer(cli_service.app)
 app.add_typer(cli_watch.app)
+cli_ci.app.add_typer(cli_ci_service.app)
 app.add_typer(cli_ci.app, name="ci")
 # Tables keep their shape in a log: only a terminal says how wide it is.
 out, err = (Console(stderr=on_stderr, width=None if stream.isatty() else 110) for on_stderr, stream in STREAMS)
