@@ -28,7 +28,7 @@ TOOLS = ROOT / ".tools"
 ACT = TOOLS / "workflows/bin/act"
 REPOSITORY = "us/obesity"
 COPIED = (".gitignore", ".gitattributes", ".dvcignore", "Makefile", "pyproject.toml", "template.yaml", "samconfig.toml")
-ROLES = ("PUBLISH", "READ", "DEPLOY")
+ROLES = ("PUBLISH", "READ", "DEPLOY", "WATCH")
 REGION = "eu-central-1"
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
 USES = re.compile(r"uses: (?P<action>[\w-]+/(?P<name>[\w-]+))@(?P<sha>[0-9a-f]{40})")
@@ -199,8 +199,12 @@ class Hub:
 
     @property
     def _client(self) -> Any:  # noqa: ANN401  boto3 makes its classes when it runs
+        return self.client("s3")
+
+    def client(self, service: str) -> Any:  # noqa: ANN401
+        """A client of the fake AWS."""
         names = {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
-        return boto3.client("s3", endpoint_url=self.s3, region_name=REGION, **names)
+        return boto3.client(service, endpoint_url=self.s3, region_name=REGION, **names)
 
     def state(self) -> dict[str, str]:
         """The mark of every object in the bucket."""
