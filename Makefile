@@ -9,6 +9,7 @@ UV := $(BIN)/uv
 # What a person gives reaches the shell as a variable, never as a piece of the command.
 export DATA ?=
 export AGAINST ?=
+export VERSION ?=
 TOOLS := .tools
 # x86_64, or arm64 for Graviton.
 ARCH ?= x86_64
@@ -102,8 +103,8 @@ serve: $(VENV)/.run ## serve the champion on http://127.0.0.1:8000, reloading wh
 		--reload --reload-dir lambda_api
 
 .PHONY: package
-package: $(VENV)/.run $(TOOLS)/.done ## build the Lambda function of the champion into .aws-sam/build; ARCH=arm64 for Graviton
-	@pipeline package
+package: $(VENV)/.run $(TOOLS)/.done ## build the Lambda function of the champion, or of VERSION, into .aws-sam/build; ARCH=arm64 for Graviton
+	@pipeline package $(if $(VERSION),--version "$$VERSION")
 	@MODEL=build/model $(SAM) build --parameter-overrides Architecture=$(ARCH)
 
 .PHONY: lambda

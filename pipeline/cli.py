@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline import cli_ci, cli_deployment, cli_registry, cli_service, cli_watch
+from pipeline import cli_ci, cli_ci_service, cli_deployment, cli_registry, cli_service, cli_watch
 from pipeline.cli_console import err, out, progress, say
 from pipeline.errors import GateRefusal, InputError, PipelineError, ReproductionError, SourceError
 from pipeline.files import Layout
@@ -31,6 +31,7 @@ app.add_typer(cli_registry.app, name="registry")
 app.add_typer(cli_service.app)
 app.add_typer(cli_deployment.app)
 app.add_typer(cli_watch.app)
+cli_ci.app.add_typer(cli_ci_service.app)
 app.add_typer(cli_ci.app, name="ci")
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters.")]

@@ -34,16 +34,16 @@ def _params(path: Path) -> "Params":
     return params.load(path)
 
 
-def _say(line: str) -> None:
+def say(line: str) -> None:
     typer.echo(line)
     sys.stdout.flush()  # its place in the log is between what others print
 
 
-def _annotate(kind: str, text: str, **where: str) -> None:
-    _say(actions.command(kind, text, **where) if actions.on_github() else text)
+def annotate(kind: str, text: str, **where: str) -> None:
+    say(actions.command(kind, text, **where) if actions.on_github() else text)
 
 
-def _tell(what: str, done: int, total: int) -> None:
+def tell(what: str, done: int, total: int) -> None:
     del done, total
     typer.echo(what, err=True)
 
@@ -57,9 +57,9 @@ def repro(publish: Publish = False, params: ParamsFile = PARAMS) -> None:
     from pipeline import ci  # noqa: PLC0415
 
     fold = actions.folded if actions.on_github() else iter
-    why = ci.repro(_params(params), _say, fold, publish=publish)
+    why = ci.repro(_params(params), say, fold, publish=publish)
     if why:
-        _annotate("warning", f"{why}\nTaken instead: the embedded sample, which is never published.", title="SAMPLE")
+        annotate("warning", f"{why}\nTaken instead: the embedded sample, which is never published.", title="SAMPLE")
 
 
 @app.command()
@@ -71,15 +71,15 @@ def lock() -> None:
     from pipeline import ci  # noqa: PLC0415
 
     if ci.is_sample():
-        _annotate("notice", "dvc.lock was not checked: the data is not here", file=str(ci.LOCK), title="SAMPLE")
+        annotate("notice", "dvc.lock was not checked: the data is not here", file=str(ci.LOCK), title="SAMPLE")
         return
     stale = ci.stale()
     for item in stale:
         told = f"{item.path} is stale, it is not what the code makes: {item.what}"
-        _annotate("error", f"{told}. Run `make run` and commit {item.path}", file=str(item.path), title="stale")
+        annotate("error", f"{told}. Run `make run` and commit {item.path}", file=str(item.path), title="stale")
     if stale:
         raise ReproductionError(f"stale: {', '.join(str(item.path) for item in stale)}")
-    _say("dvc.lock is what code, params and data make, byte for byte")
+    say("dvc.lock is what code, params and data make, byte for byte")
 
 
 @app.command()
@@ -102,16 +102,16 @@ def judge(
     loaded = _params(params)
     if publish:
         if not store and not os.environ.get("MLFLOW_TRACKING_URI"):
-            _annotate(
+            annotate(
                 "warning", "The registry is lost with this runner: set the variable REGISTRY_URL", title="registry"
             )
-        judged = ci.publish(loaded, store or None, why, _tell)
+        judged = ci.publish(loaded, store or None, why, tell)
     else:
-        judged = ci.judge(loaded, store or None, lambda line: _annotate("notice", line, title="registry"), _tell)
+        judged = ci.judge(loaded, store or None, lambda line: annotate("notice", line, title="registry"), tell)
     Console(width=160).print(show_registry.verdict(judged.verdict))
     actions.hand_on(judged.as_outputs())
     if judged.verdict.outcome == "refused":
-        _annotate("error", judged.verdict.text, title="gate")
+        annotate("error", judged.verdict.text, title="gate")
         raise GateRefusal("the challenger is not promoted; the champion stays")
 
 
@@ -123,7 +123,7 @@ def report(
     from pipeline import ci  # noqa: PLC0415
 
     actions.summarize(ci.report(against))
-    _say(f"{ci.HANDED_OVER}/report.md")
+    say(f"{ci.HANDED_OVER}/report.md")
 
 
 @app.command()
@@ -138,9 +138,10 @@ def comment(
     One comment, whatever is pushed.
     """
     from pipeline.github import sticky  # noqa: PLC0415
+    from pipeline.github.api import GitHub  # noqa: PLC0415
 
     if not token:
         raise InputError("GITHUB_TOKEN is empty: it must be a token that may write to pull requests")
     run = sticky.Run.of_event(json.loads(event.read_text(encoding="utf-8")))
-    with sticky.GitHub(api, token) as github:
-        _say(sticky.post(github, run, sticky.read(report)))
+    with GitHub(api, token) as github:
+        say(sticky.post(github, run, sticky.read(report)))

@@ -1,4 +1,4 @@
-"""A small GitHub: pull requests and their comments behind a real HTTP server, and who asked for what."""
+"""A small GitHub: pull requests, issues and their comments, and workflows to start, behind a real HTTP server."""
 
 import json
 import re
@@ -38,37 +38,70 @@ class FakeGitHub:
     """What it holds; `asked` are the requests that changed something, and those that were refused."""
 
     pulls: list[dict[str, Any]] = field(default_factory=list)
+    issues: list[dict[str, Any]] = field(default_factory=list)
+    started: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     comments: list[dict[str, Any]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     address: str = ""
 
     def answer(self, method: str, path: str, query: dict[str, str], body: dict[str, Any]) -> tuple[int, Any]:
-        root = f"/repos/{REPOSITORY}"
         first = (int(query.get("page", "1")) - 1) * int(query.get("per_page", "30"))
         page = slice(first, first + int(query.get("per_page", "30")))
-        if method == "GET" and path == f"{root}/pulls":
+        order = f"{method} {path.removeprefix(f'/repos/{REPOSITORY}')}"
+        if order.startswith("GET"):
+            found = self._read(order.removeprefix("GET "), query)
+            return (404, {}) if found is None else (200, found[page] if isinstance(found, list) else found)
+        return self._write(order, body) or (404, {})
+
+    def _read(self, path: str, query: dict[str, str]) -> Any:  # noqa: ANN401  JSON
+        if path == "/pulls":
             wanted = (query["head"], query["state"])
-            return 200, [item for item in self.pulls if (item["head"]["label"], item["state"]) == wanted][page]
-        if method == "GET" and (found := re.fullmatch(rf"{root}/pulls/(\d+)", path)):
-            item = next((item for item in self.pulls if item["number"] == int(found[1])), None)
-            return (200, item) if item else (404, {})
-        if found := re.fullmatch(rf"{root}/issues/(\d+)/comments", path):
-            if method == "GET":
-                return 200, [item for item in self.comments if item["number"] == int(found[1])][page]
+            return [item for item in self.pulls if (item["head"]["label"], item["state"]) == wanted]
+        if path == "/issues":
+            return [item for item in self.issues if (item["label"], item["state"]) == (query["labels"], query["state"])]
+        if found := re.fullmatch(r"/pulls/(\d+)", path):
+            return next((item for item in self.pulls if item["number"] == int(found[1])), None)
+        if found := re.fullmatch(r"/issues/(\d+)/comments", path):
+            return [item for item in self.comments if item["number"] == int(found[1])]
+        return None
+
+    def _write(self, order: str, body: dict[str, Any]) -> tuple[int, Any] | None:
+        if found := re.fullmatch(r"POST /issues/(\d+)/comments", order):
             self.asked.append("POST")
             return 201, self.add(int(found[1]), body["body"], BOT)
-        if method == "PATCH" and (found := re.fullmatch(rf"{root}/issues/comments/(\d+)", path)):
+        if found := re.fullmatch(r"PATCH /issues/comments/(\d+)", order):
             self.asked.append("PATCH")
-            item = next(item for item in self.comments if item["id"] == int(found[1]))
-            item["body"] = body["body"]
-            return 200, item
-        return 404, {}
+            return 200, _changed(self.comments, "id", int(found[1]), body)
+        if order == "POST /issues":
+            self.asked.append("open")
+            return 201, self.open(body["body"], BOT, label=",".join(body["labels"]), title=body["title"])
+        if found := re.fullmatch(r"PATCH /issues/(\d+)", order):
+            self.asked.append("close" if body.get("state") == "closed" else "update")
+            return 200, _changed(self.issues, "number", int(found[1]), body)
+        if found := re.fullmatch(r"POST /actions/workflows/([\w.-]+)/dispatches", order):
+            self.asked.append("start")
+            self.started.append((found[1], body))
+            return 204, None
+        return None
+
+    def open(self, body: str, login: str, *, label: str = "drift", **more: object) -> dict[str, Any]:
+        """An open issue."""
+        number = 20 + len(self.issues)
+        issue = {"number": number, "state": "open", "label": label, "body": body, "user": {"login": login}, **more}
+        self.issues.append(issue)
+        return issue
 
     def add(self, number: int, body: str, login: str) -> dict[str, Any]:
         """A comment."""
         comment = {"id": 100 + len(self.comments), "number": number, "body": body, "user": {"login": login}}
         self.comments.append(comment)
         return comment
+
+
+def _changed(items: list[dict[str, Any]], key: str, value: int, body: dict[str, Any]) -> dict[str, Any]:
+    item = next(item for item in items if item[key] == value)
+    item.update(body)
+    return item
 
 
 def pull(number: int = 7, owner: str = "us", sha: str = SHA, state: str = "open") -> dict[str, Any]:
@@ -92,7 +125,7 @@ def serving(fake: FakeGitHub) -> Iterator[FakeGitHub]:
                 status, content = 401, {}
             if status >= 400:
                 fake.asked.append(f"{self.command} {asked.path}: {status}")
-            text = json.dumps(content).encode()
+            text = b"" if content is None else json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()

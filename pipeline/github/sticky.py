@@ -6,20 +6,17 @@ cut to size, can mention nobody, and stands below a line that says which code ma
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from pipeline.changes.comment import MARKER
-from pipeline.errors import InputError, ModelFileError, SourceError
+from pipeline.errors import InputError, ModelFileError
+from pipeline.github.api import GitHub, is_ours
 
-AUTHOR = "github-actions[bot]"
 LARGEST = 64_000
 """Characters; GitHub takes 65,536 of them."""
-
-CONNECT_SECONDS, READ_SECONDS, RETRIES = 5, 30, 3
-_PAGE = 100
 
 
 @dataclass(frozen=True)
@@ -89,67 +86,6 @@ def read(path: Path) -> str | None:
         raise ModelFileError(f"{path} is not UTF-8: the report was damaged on its way") from None
 
 
-class GitHub:
-    """The few calls to GitHub that a comment needs.
-
-    Args:
-        api: Address of the interface, such as https://api.github.com.
-        token: May write to pull requests.
-    """
-
-    def __init__(self, api: str, token: str) -> None:
-        from requests import Session  # noqa: PLC0415  only where something is sent
-        from requests.adapters import HTTPAdapter  # noqa: PLC0415
-        from urllib3.util import Retry  # noqa: PLC0415
-
-        self._api, self._session = api.rstrip("/"), Session()
-        self._session.trust_env = False  # no .netrc may replace the token
-        retry = Retry(RETRIES, backoff_factor=0.5, status_forcelist=(429, 500, 502, 503, 504), allowed_methods=("GET",))
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=retry))
-        self._session.headers.update(
-            {
-                "Accept": "application/vnd.github+json",
-                "Authorization": f"Bearer {token}",
-                "X-GitHub-Api-Version": "2022-11-28",
-            }
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._session.close()
-
-    def ask(self, method: str, path: str, **content: Any) -> Any:  # noqa: ANN401  JSON at the edge
-        """The answer to one call.
-
-        Raises:
-            SourceError: GitHub cannot be reached, or refuses.
-        """
-        import requests  # noqa: PLC0415
-
-        try:
-            answer = self._session.request(
-                method, f"{self._api}{path}", timeout=(CONNECT_SECONDS, READ_SECONDS), **content
-            )
-            answer.raise_for_status()
-            return answer.json()
-        except requests.HTTPError as error:
-            raise SourceError(f"GitHub refuses {method} {path}: {error.response.status_code}") from None
-        except (requests.RequestException, ValueError) as error:
-            raise SourceError(f"{method} {path}: GitHub cannot be reached ({type(error).__name__})") from None
-
-    def each(self, path: str, **query: object) -> Iterator[Any]:
-        """Every item of a list, page by page."""
-        page = 1
-        while items := self.ask("GET", path, params={**query, "per_page": _PAGE, "page": page}):
-            yield from items
-            if len(items) < _PAGE:
-                return
-            page += 1
-
-
 def pull_request(github: GitHub, run: Run) -> int | None:
     """The open pull request whose newest commit the run was about; None if it is closed or has moved on."""
     path = f"/repos/{run.repository}/pulls"
@@ -166,7 +102,7 @@ def post(github: GitHub, run: Run, report: str | None) -> str:
     if number is None:
         return f"no open pull request ends at {run.sha[:8]} any more: nothing to say"
     comments = f"/repos/{run.repository}/issues/{number}/comments"
-    mine = next((item for item in github.each(comments) if _is_mine(item)), None)
+    mine = next((item for item in github.each(comments) if is_ours(item, MARKER)), None)
     text = body(run, report)
     if text is None and mine is None:
         return f"pull request {number} leaves the model as it is: nothing to say"
@@ -178,7 +114,3 @@ def post(github: GitHub, run: Run, report: str | None) -> str:
         return f"the comment on pull request {number} says so already"
     github.ask("PATCH", f"/repos/{run.repository}/issues/comments/{mine['id']}", json={"body": text})
     return f"updated the comment on pull request {number}"
-
-
-def _is_mine(comment: Mapping[str, Any]) -> bool:
-    return comment["user"]["login"] == AUTHOR and str(comment["body"]).startswith(MARKER)

@@ -10,7 +10,7 @@ from moto.server import ThreadedMotoServer
 from pipeline import sample
 from pipeline.params import Params
 from tests.project import make_project
-from tests.workflows.hub import COPIED, ROOT, Hub
+from tests.workflows.hub import COPIED, ROOT, Hub, Ran
 
 FEW_TREES, MORE_TREES = {"n_estimators": 8}, {"n_estimators": 20}
 """Of two forests on the same 600 invented records, the second passes the gate against the first, and not vice versa."""
@@ -48,3 +48,34 @@ def first_hub(tmp_path_factory: pytest.TempPathFactory, small_params: Params, s3
     hub.commit("Train the first model")
     hub.git("branch", "--move", "main")
     return hub.clone(hub.root.with_name("pushed"), "pushed")
+
+
+def commit_what_the_run_handed_over(hub: Hub) -> str:
+    for name in ("dvc.lock", "reports"):
+        handed = hub.artifacts / "report" / name
+        if handed.is_dir():
+            shutil.copytree(handed, hub.repository.root / name, dirs_exist_ok=True)
+        else:
+            shutil.copy(handed, hub.repository.root / name)
+    return hub.commit("Commit what the code makes")
+
+
+@pytest.fixture(scope="session")
+def stale(first_hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> tuple[Hub, Ran]:
+    """Better params were pushed to main without the lock that they make."""
+    hub = first_hub.clone(tmp_path_factory.mktemp("stale") / "hub", "stale")
+    before = hub.git("rev-parse", "HEAD")
+    hub.repository.set_params(forest=MORE_TREES)
+    hub.commit("Grow more trees")
+    return hub, hub.push(before)
+
+
+@pytest.fixture(scope="session")
+def promoted(stale: tuple[Hub, Ran], tmp_path_factory: pytest.TempPathFactory) -> tuple[Hub, Ran]:
+    """Then the lock was taken from the run's report, and pushed; what is promoted goes to staging."""
+    hub = stale[0].clone(tmp_path_factory.mktemp("promoted") / "hub", "promoted")
+    shutil.copytree(stale[0].artifacts, hub.artifacts)
+    before = hub.git("rev-parse", "HEAD")
+    commit_what_the_run_handed_over(hub)
+    shutil.rmtree(hub.artifacts)
+    return hub, hub.push(before, DEPLOY_STAGES='["staging"]')

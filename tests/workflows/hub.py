@@ -19,13 +19,16 @@ from typing import Any
 import boto3
 
 from pipeline.registry import Registry
+from tests.github import TOKEN
 from tests.project import Project
 
 ROOT = Path(__file__).parents[2]
-ACTIONS = Path(__file__).parent / "actions"
-ACT = ROOT / ".tools/workflows/bin/act"
+ACTIONS, COMMANDS = (Path(__file__).parent / name for name in ("actions", "commands"))
+TOOLS = ROOT / ".tools"
+ACT = TOOLS / "workflows/bin/act"
 REPOSITORY = "us/obesity"
-COPIED = (".gitignore", ".gitattributes", ".dvcignore", "Makefile", "pyproject.toml")
+COPIED = (".gitignore", ".gitattributes", ".dvcignore", "Makefile", "pyproject.toml", "template.yaml", "samconfig.toml")
+ROLES = ("PUBLISH", "READ", "DEPLOY", "WATCH")
 REGION = "eu-central-1"
 KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": REGION}
 USES = re.compile(r"uses: (?P<action>[\w-]+/(?P<name>[\w-]+))@(?P<sha>[0-9a-f]{40})")
@@ -107,8 +110,8 @@ class Hub:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What a team sets in the repository's settings."""
-        roles = {f"AWS_ROLE_{use}": f"arn:aws:iam::123456789012:role/{use.lower()}" for use in ("PUBLISH", "READ")}
+        """What a team sets in the repository's settings, and in every environment's."""
+        roles = {f"AWS_ROLE_{use}": f"arn:aws:iam::123456789012:role/{use.lower()}" for use in ROLES}
         return {"REGISTRY_URL": f"s3://{self.name}/registry", "AWS_REGION": REGION, **roles}
 
     def git(self, *arguments: str) -> str:
@@ -182,12 +185,26 @@ class Hub:
             for stamp in (".uv", ".run", ".dev"):
                 (place / stamp).touch()
                 os.utime(place / stamp, (FAR_AWAY, FAR_AWAY))
+            self._install_tools()
         return place
+
+    def _install_tools(self) -> None:
+        """What `make tools` installs, as far as it is here: a build without it fails and says so."""
+        place = self.root / "tools"
+        place.mkdir()
+        for name in ("sam", "lambda"):
+            (place / name).symlink_to(TOOLS / name)
+        (place / ".done").touch()
+        os.utime(place / ".done", (FAR_AWAY, FAR_AWAY))
 
     @property
     def _client(self) -> Any:  # noqa: ANN401  boto3 makes its classes when it runs
+        return self.client("s3")
+
+    def client(self, service: str) -> Any:  # noqa: ANN401
+        """A client of the fake AWS."""
         names = {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
-        return boto3.client("s3", endpoint_url=self.s3, region_name=REGION, **names)
+        return boto3.client(service, endpoint_url=self.s3, region_name=REGION, **names)
 
     def state(self) -> dict[str, str]:
         """The mark of every object in the bucket."""
@@ -199,9 +216,13 @@ class Hub:
         path = self.root / name
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
-    def push(self, before: str) -> Ran:
+    def push(self, before: str, **variables: str) -> Ran:
         """What GitHub runs after a push to main that changes the model."""
-        return self.act("push", "retrain", {"before": before, "ref": "refs/heads/main"})
+        return self.act("push", "retrain", {"before": before, "ref": "refs/heads/main"}, **variables)
+
+    def dispatch(self, workflow: str, inputs: Mapping[str, str], **variables: str) -> Ran:
+        """What GitHub runs when somebody starts a workflow by hand."""
+        return self.act("workflow_dispatch", workflow, {"inputs": dict(inputs)}, **variables)
 
     def pull_request(self, base: str, repository: str = REPOSITORY) -> Ran:
         """What GitHub runs for a pull request whose commits were made in a repository: this one, or a fork of it."""
@@ -209,8 +230,8 @@ class Hub:
         told = {"number": 7, "base": {"sha": base, "ref": "main"}, "head": head}
         return self.act("pull_request", "pull-request", {"pull_request": told})
 
-    def act(self, event_name: str, workflow: str, event: Mapping[str, Any], token: str = "", api: str = "") -> Ran:
-        """Run one workflow file for one event; GitHub is at the address `api`, and takes the token."""
+    def act(self, event_name: str, workflow: str, event: Mapping[str, Any], api: str = "", **variables: str) -> Ran:
+        """Run one workflow file for one event; GitHub is at the address `api`, `variables` are set besides."""
         told = self.root / "event.json"
         told.write_text(json.dumps({"repository": {"full_name": REPOSITORY}, **event}), encoding="utf-8")
         order = [str(ACT), event_name, "--workflows", f".github/workflows/{workflow}.yml", "--eventpath", str(told)]
@@ -221,21 +242,34 @@ class Hub:
             "PYTHONPATH": ".",  # the checkout's own code, not what the environment was installed from
             "AWS_EC2_METADATA_DISABLED": "true",
             "GITHUB_REPOSITORY": REPOSITORY,
+            **_wheels(),
             **({"GITHUB_API_URL": api} if api else {}),
         }
-        secrets = {"GITHUB_TOKEN": token} if token else {}
-        flags = {"--var": self.variables, "--env": environment, "--secret": secrets, "--local-repository": _stand_ins()}
+        secrets = {"GITHUB_TOKEN": TOKEN}
+        flags = {
+            "--var": {**self.variables, **variables},
+            "--env": environment,
+            "--secret": secrets,
+            "--local-repository": _stand_ins(),
+        }
         for flag, values in flags.items():
             order += [part for name, value in values.items() for part in (flag, f"{name}={value}")]
         # Nothing of this machine's own environment but the tools: no keys, no home.
         cache = self.root / "cache"
-        machine = {"PATH": os.environ["PATH"], "HOME": str(self.root / "home"), "XDG_CACHE_HOME": str(cache)}
+        path = os.pathsep.join([str(COMMANDS), os.environ["PATH"], str(Path(sys.prefix) / "bin")])
+        machine = {"PATH": path, "HOME": str(self.root / "home"), "XDG_CACHE_HOME": str(cache)}
         done = subprocess.run(order, cwd=self.repository.root, env=machine, capture_output=True, text=True, check=False)
         shutil.rmtree(cache, ignore_errors=True)
         lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
         ran = Ran(tuple(json.loads(line) for line in lines if line.startswith("{")))
         assert ran.events, done.stdout + done.stderr
         return ran
+
+
+def _wheels() -> dict[str, str]:
+    """Where uv finds the function's wheels, as on this machine: nothing that was fetched once is fetched again."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "SSL_CERT_"))}
+    return {"UV_CACHE_DIR": str(Path.home() / ".cache/uv"), **kept}
 
 
 def _stand_ins() -> dict[str, Path]:

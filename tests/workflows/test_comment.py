@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.github import TOKEN, FakeGitHub, event, pull, serving
+from tests.github import FakeGitHub, event, pull, serving
 from tests.workflows.hub import Hub, Ran
 
 pytestmark = [pytest.mark.workflows, pytest.mark.xdist_group("workflows")]
@@ -20,7 +20,7 @@ def finished(hub: Hub, github: FakeGitHub, report: str) -> Ran:
     """What GitHub runs when the run of a fork's pull request has ended and left a report."""
     (hub.artifacts / "report").mkdir(parents=True, exist_ok=True)
     (hub.artifacts / "report/report.md").write_text(report, encoding="utf-8")
-    return hub.act("workflow_run", "comment", event(fork=True), token=TOKEN, api=github.address)
+    return hub.act("workflow_run", "comment", event(fork=True), api=github.address)
 
 
 def test_a_pull_request_gets_one_comment_and_then_an_update_of_the_same(first_hub: Hub, github: FakeGitHub) -> None:
@@ -33,5 +33,5 @@ def test_a_pull_request_gets_one_comment_and_then_an_update_of_the_same(first_hu
 def test_a_run_that_was_not_for_a_pull_request_gets_no_comment(first_hub: Hub, github: FakeGitHub) -> None:
     told = event()
     told["workflow_run"]["event"] = "push"
-    ran = first_hub.act("workflow_run", "comment", told, token=TOKEN, api=github.address)
+    ran = first_hub.act("workflow_run", "comment", told, api=github.address)
     assert (ran.jobs, github.asked) == ({}, [])

@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+WORKFLOW = {path.stem: path for path in WORKFLOWS}
 FILES = [*WORKFLOWS, *sorted((ROOT / ".github/actions").rglob("action.yml"))]
 
 
@@ -68,12 +69,38 @@ def test_every_checkout_forgets_its_token(path: Path) -> None:
 
 def test_workflows_wait_cancel_and_start_as_they_should() -> None:
     found = {path.stem: read(path) for path in WORKFLOWS}
-    assert found["retrain"]["concurrency"] == {"group": "retrain", "cancel-in-progress": False}
+    assert jobs(WORKFLOW["retrain"])["train"]["concurrency"] == {"group": "retrain", "cancel-in-progress": False}
+    for name in ("deploy", "rollback"):
+        assert found[name]["concurrency"] == {"group": "deploy-${{ inputs.stage }}", "cancel-in-progress": False}
     assert found["pull-request"]["concurrency"]["cancel-in-progress"] is True
     assert found["comment"]["on"]["workflow_run"]["workflows"] == [found["pull-request"]["name"]]
     assert not [name for name, content in found.items() if "pull_request_target" in content["on"]]
     assert {"push", "schedule", "workflow_dispatch"} == set(found["retrain"]["on"])
     assert found["retrain"]["on"]["workflow_dispatch"]["inputs"]["reason"]["required"] is True
+    assert {"workflow_call", "workflow_dispatch"} == set(found["deploy"]["on"])
+    assert {"workflow_dispatch"} == set(found["rollback"]["on"])
+
+
+def test_whoever_asks_for_the_deploying_role_asks_the_reviewers_of_the_stage_first() -> None:
+    deploying = {
+        (path.stem, name): job.get("environment", {}).get("name")
+        for path in WORKFLOWS
+        for name, job in jobs(path).items()
+        if "AWS_ROLE_DEPLOY" in str(job)
+    }
+    assert deploying == dict.fromkeys([("deploy", "deploy"), ("rollback", "rollback")], "${{ inputs.stage }}")
+
+
+def test_only_what_was_promoted_and_signed_is_deployed() -> None:
+    deploy = jobs(WORKFLOW["retrain"])["deploy"]
+    assert (deploy["needs"], deploy["strategy"]["max-parallel"]) == (["train", "attest"], 1)
+    assert "always()" not in deploy["if"]
+    assert "cancelled()" not in deploy["if"]
+    texts = [step.get("run", step.get("uses", "")) for step in steps(WORKFLOW["deploy"])]
+    known = ("ci fetch", "make package", "ci contents", "actions/attest@", "gh attestation verify", "pipeline deploy")
+    verified = ["ci fetch", "gh attestation verify", "make package"]
+    signed = ["ci contents", "actions/attest@", "ci contents", "gh attestation verify", "pipeline deploy"]
+    assert [word for text in texts for word in known if word in text] == [*verified, *signed]
 
 
 def test_no_secret_is_in_reach_of_a_pull_request() -> None:
@@ -104,6 +131,6 @@ def test_a_push_retrains_for_all_that_a_stage_depends_on() -> None:
 
 
 def test_each_command_of_a_job_is_one_of_make_or_pipeline() -> None:
-    first = {line.split()[0] for path in FILES for step in steps(path) for line in step.get("run", "").splitlines()}
-    # echo hands on what make said, or a digest to be checked.
-    assert first == {"make", "pipeline", "echo"}
+    runs = [step.get("run", "").replace("\\\n", " ") for path in FILES for step in steps(path)]
+    # echo hands on what make said, or a digest to be checked; gh verifies what was signed.
+    assert {line.split()[0] for run in runs for line in run.splitlines()} == {"make", "pipeline", "echo", "gh"}

@@ -1,12 +1,10 @@
 """The workflows that train, run as GitHub runs them: pushes to main, one after the other, and pull requests."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from pipeline.files import Layout, digest, file_digest
-from tests.workflows.conftest import MORE_TREES
 from tests.workflows.hub import Hub, Ran
 
 pytestmark = [pytest.mark.workflows, pytest.mark.xdist_group("workflows")]
@@ -21,37 +19,6 @@ def champion(hub: Hub, folder: Path) -> tuple[int, int]:
     crowned = registry.champion(NAME)
     assert crowned
     return crowned.number, len(registry.versions(NAME))
-
-
-def commit_what_the_run_handed_over(hub: Hub) -> str:
-    for name in ("dvc.lock", "reports"):
-        handed = hub.artifacts / "report" / name
-        if handed.is_dir():
-            shutil.copytree(handed, hub.repository.root / name, dirs_exist_ok=True)
-        else:
-            shutil.copy(handed, hub.repository.root / name)
-    return hub.commit("Commit what the code makes")
-
-
-@pytest.fixture(scope="session")
-def stale(first_hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> tuple[Hub, Ran]:
-    """Better params were pushed to main without the lock that they make."""
-    hub = first_hub.clone(tmp_path_factory.mktemp("stale") / "hub", "stale")
-    before = hub.git("rev-parse", "HEAD")
-    hub.repository.set_params(forest=MORE_TREES)
-    hub.commit("Grow more trees")
-    return hub, hub.push(before)
-
-
-@pytest.fixture(scope="session")
-def promoted(stale: tuple[Hub, Ran], tmp_path_factory: pytest.TempPathFactory) -> tuple[Hub, Ran]:
-    """Then the lock was taken from the run's report, and pushed."""
-    hub = stale[0].clone(tmp_path_factory.mktemp("promoted") / "hub", "promoted")
-    shutil.copytree(stale[0].artifacts, hub.artifacts)
-    before = hub.git("rev-parse", "HEAD")
-    commit_what_the_run_handed_over(hub)
-    shutil.rmtree(hub.artifacts)
-    return hub, hub.push(before)
 
 
 @pytest.fixture
@@ -79,13 +46,12 @@ def test_a_push_of_better_params_retrains_registers_promotes_and_hands_over_an_a
     promoted: tuple[Hub, Ran], tmp_path: Path
 ) -> None:
     hub, ran = promoted
-    assert ran.jobs == {"train": "success", "attest the champion": "success"}, ran.said
+    assert {"train": "success", "attest the champion": "success"}.items() <= ran.jobs.items(), ran.said
     assert champion(hub, tmp_path / "kept") == (2, 2)
     handed = Layout(hub.artifacts / "champion").model
-    attested, path = hub.written("attested")[0].split()
-    assert (attested, path) == (file_digest(handed), "models/champion/models/model.onnx")
+    assert hub.written("attested")[0].split() == [file_digest(handed), "models/champion/models/model.onnx", "retrain"]
     assert ran.outputs["outcome"] == "promoted"
-    assert set(hub.written("roles")) == {PUBLISHING_ROLE}
+    assert hub.written("roles")[0] == PUBLISHING_ROLE
 
 
 def test_each_stage_is_a_group_in_the_log(promoted: tuple[Hub, Ran]) -> None:
@@ -100,7 +66,7 @@ def test_the_summary_of_the_job_is_the_report(promoted: tuple[Hub, Ran]) -> None
 
 
 def test_the_same_again_by_hand_changes_nothing(hub: Hub, tmp_path: Path) -> None:
-    ran = hub.act("workflow_dispatch", "retrain", {"inputs": {"reason": "to be sure"}})
+    ran = hub.dispatch("retrain", {"reason": "to be sure"}, DEPLOY_STAGES='["staging"]')
     assert ran.jobs == {"train": "success"}, ran.said
     assert ran.outputs["outcome"] == "unchanged"
     assert champion(hub, tmp_path / "kept") == (2, 2)
@@ -116,7 +82,7 @@ def back_to_fewer_trees(hub: Hub) -> str:
 
 
 def test_a_gate_that_refuses_stops_a_push_before_anything_is_handed_over(hub: Hub, tmp_path: Path) -> None:
-    ran = hub.push(back_to_fewer_trees(hub))
+    ran = hub.push(back_to_fewer_trees(hub), DEPLOY_STAGES='["staging"]')
     assert ran.jobs == {"train": "failure"}, ran.said
     assert {ran.steps[name] for name in ("dvc.lock is what the code makes", "Two runs, not a byte apart")} == {
         "success"

@@ -8,6 +8,7 @@ import pytest
 from pipeline.changes.comment import MARKER
 from pipeline.errors import InputError, ModelFileError, SourceError
 from pipeline.github import sticky
+from pipeline.github.api import GitHub
 from tests.github import BOT, RUN_URL, SHA, TOKEN, FakeGitHub, event, pull, serving
 
 REPORT = "## Better\n\n| a | b |\n"
@@ -25,7 +26,7 @@ def fake() -> Iterator[FakeGitHub]:
 
 def post(fake: FakeGitHub, report: str | None = REPORT, *, token: str = TOKEN, **told: object) -> str:
     run = sticky.Run.of_event(event(**told))  # type: ignore[arg-type]
-    with sticky.GitHub(fake.address, token) as github:
+    with GitHub(fake.address, token) as github:
         return sticky.post(github, run, report)
 
 
@@ -135,7 +136,7 @@ def test_a_refusal_and_an_unreachable_github_say_what_was_asked(fake: FakeGitHub
     with pytest.raises(SourceError, match="refuses GET /repos/us/obesity/pulls/7: 401"):
         post(fake, token="another")  # noqa: S106
     with (
-        sticky.GitHub("http://127.0.0.1:9", TOKEN) as nowhere,
+        GitHub("http://127.0.0.1:9", TOKEN) as nowhere,
         pytest.raises(SourceError, match="cannot be reached"),
     ):
         nowhere.ask("POST", "/repos", json={})

@@ -1,0 +1,64 @@
+"""deploy.yml, run as GitHub runs it: after a promotion on main, and by hand."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.files import Layout, digest, file_digest
+from tests.workflows.hub import Hub, Ran
+
+pytestmark = [pytest.mark.workflows, pytest.mark.xdist_group("workflows")]
+
+DEPLOYING_ROLE = "arn:aws:iam::123456789012:role/deploy"
+
+
+@pytest.fixture
+def hub(promoted: tuple[Hub, Ran], tmp_path: Path) -> Hub:
+    """A hub of the test's own, whose champion is version 2; nothing is signed there yet."""
+    return promoted[0].clone(tmp_path / "hub", f"hub-{digest(str(tmp_path).encode())[:16]}")
+
+
+def test_a_promotion_is_deployed_to_the_stage_that_the_team_names(promoted: tuple[Hub, Ran]) -> None:
+    hub, ran = promoted
+    champion = file_digest(Layout(hub.artifacts / "champion").model)
+    package = hub.artifacts / "package-staging/package.sha256"
+    assert hub.written("roles")[-1] == DEPLOYING_ROLE, ran.said
+    assert package.is_file(), ran.said
+    assert hub.written("asked") == [f"retrain {champion}", f"deploy {file_digest(package)}"]
+    listed = dict(line.split("  ")[::-1] for line in package.read_text(encoding="utf-8").splitlines())
+    assert listed["ApiFunction/model/model.onnx"] == champion
+    assert {"template.yaml", "ApiFunction/lambda_api/handler.py"} <= listed.keys()
+    assert ran.steps["It is still what was signed, from this commit"] == "success"
+    assert "Deploy" in ran.steps
+
+
+def test_a_model_that_nobody_signed_is_neither_built_in_nor_deployed(hub: Hub) -> None:
+    ran = hub.dispatch("deploy", {"stage": "prod", "version": "champion"})
+    assert ran.jobs == {"deploy to prod": "failure"}
+    assert ran.steps["It is a model that retrain.yml promoted on main"] == "failure"
+    assert "no attestation of sha256:" in ran.said
+    assert not {"Build the package", "Deploy"} & ran.steps.keys()
+
+
+def test_a_model_signed_by_another_workflow_is_not_deployed(hub: Hub, promoted: tuple[Hub, Ran]) -> None:
+    signed = "\n".join(promoted[0].written("attested")).replace(" retrain", " another")
+    (hub.root / "attested").write_text(f"{signed}\n", encoding="utf-8")
+    ran = hub.dispatch("deploy", {"stage": "prod", "version": "2"})
+    assert ran.steps["It is a model that retrain.yml promoted on main"] == "failure"
+    assert "Build the package" not in ran.steps
+
+
+def test_a_version_that_does_not_exist_fails_in_one_line(hub: Hub) -> None:
+    ran = hub.dispatch("deploy", {"stage": "dev", "version": "99"})
+    assert ran.steps["Fetch the model"] == "failure"
+    known = "versions: 1, 2; aliases: baseline -> 1, challenger -> 2, champion -> 2"
+    told = f"obesity_classifier has no version or alias '99': {known}"
+    assert ran.annotations("error") == [(None, "model", told)]
+    assert "Traceback" not in ran.said
+
+
+def test_an_environment_that_is_not_set_up_fails_before_anything_and_says_what_to_set(hub: Hub) -> None:
+    ran = hub.dispatch("deploy", {"stage": "dev", "version": "2"}, AWS_ROLE_DEPLOY="")
+    ((_, title, told),) = ran.annotations("error")
+    assert (title, told.split(":")[0]) == ("settings", "AWS_ROLE_DEPLOY not set")
+    assert hub.written("roles") == []
