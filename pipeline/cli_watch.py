@@ -36,8 +36,8 @@ def watch(  # noqa: PLR0913, PLR0917  a command line has as many options as it n
     Reads the bins in the service's log. Steady exits with 0, drifting with 3. Writes reports/drift.json and a picture
     for each version, reports/figures/drift-VERSION.png.
     """
-    from pipeline.cli import out as terminal  # noqa: PLC0415
-    from pipeline.cli import progress  # noqa: PLC0415
+    from pipeline.cli_console import out as terminal  # noqa: PLC0415
+    from pipeline.cli_console import progress  # noqa: PLC0415
     from pipeline.files import write_bytes, write_json, write_text  # noqa: PLC0415
     from pipeline.watch import references, watch_log, words  # noqa: PLC0415
     from pipeline.watch.picture import picture  # noqa: PLC0415
