@@ -7,6 +7,7 @@ import typer
 
 from pipeline.cli_console import answer, progress, say
 from pipeline.errors import InputError
+from pipeline.github import actions
 
 if TYPE_CHECKING:
     from pipeline.deployment.stack import Stage
@@ -59,7 +60,10 @@ def deploy(
     with progress() as tell:
         done = door.deploy(where, Registry(), _name(), version, bucket=bucket or None, build=build, tell=tell)
     what = f"model {done.shipped.model} (function version {done.shipped.number})"
-    say(f"{stage}: {what} answers at {done.address.url}, with its golden answers")
+    told = f"{stage}: {what} answers at {done.address.url}, with its golden answers"
+    say(told)
+    actions.summarize(told)
+    actions.hand_on({"url": done.address.url})
     if not done.changed:
         say("Nothing was changed: it answered there before")
     say(done.address.curl(json.dumps(example())))
@@ -106,6 +110,7 @@ def rollback(
 
     with progress() as tell:
         done = door.rollback(_stage(stage), Registry(), _name(), why, to=to, kept=store or None, tell=tell)
+    actions.hand_on({"url": done.url})
     moved = f"no longer model {done.before.model}" if done.alias_moved else "as it did before"
     say(f"{stage} answers with model {done.now.model} (function version {done.now.number}), {moved}")
     say(f"champion is version {done.now.model}" + (" again" if done.champion_moved else ", as it was before"))

@@ -23,8 +23,9 @@ ATTEMPTS = 3
 
 @dataclass(frozen=True)
 class RolledBack:
-    """What answers now and what answered before; `alias_moved` and `champion_moved` say what had to be done."""
+    """What answers now and what answered before, and where; `alias_moved` and `champion_moved` say what was done."""
 
+    url: str
     now: Shipped
     before: Shipped
     alias_moved: bool
@@ -76,7 +77,7 @@ def rollback(  # noqa: PLR0913  what a person decides
     except (RaceLostError, RegistryError) as error:
         done = f"{stage} answers with model {shipped.model} again, but the registry was not changed"
         raise type(error)(f"{done}: {error}\nRun the same command again to complete it") from None
-    return RolledBack(shipped, live.shipped, alias_moved, champion_moved)
+    return RolledBack(stack.output("ApiUrl"), shipped, live.shipped, alias_moved, champion_moved)
 
 
 def _before(registry: Registry, name: str) -> int:

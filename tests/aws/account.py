@@ -160,7 +160,7 @@ class Account:
         )
         assert done.returncode == 0, done.stderr
         names = {"ApiFunction": name, "ApiFunction.Alias": f"{name}:live"}
-        stack = Stack(json.loads(done.stdout)["templates"][0], given, names)
+        stack = Stack(json.loads(done.stdout)["templates"][0], given | {"AWS::StackName": name}, names)
         assert not stack.refusals(), stack.refusals()
         stack.outputs["ApiUrl"] = self.environment["API_URL"]
         return stack

@@ -9,8 +9,9 @@ from moto.server import ThreadedMotoServer
 
 from pipeline import sample
 from pipeline.params import Params
+from tests.aws.account import Account, account
 from tests.project import make_project
-from tests.workflows.hub import COPIED, ROOT, Hub, Ran
+from tests.workflows.hub import COPIED, ROOT, TOOLS, Hub, Ran
 
 FEW_TREES, MORE_TREES = {"n_estimators": 8}, {"n_estimators": 20}
 """Of two forests on the same 600 invented records, the second passes the gate against the first, and not vice versa."""
@@ -71,11 +72,19 @@ def stale(first_hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> tuple[Hub
 
 
 @pytest.fixture(scope="session")
-def promoted(stale: tuple[Hub, Ran], tmp_path_factory: pytest.TempPathFactory) -> tuple[Hub, Ran]:
+def aws_account(s3: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
+    """An account whose S3 is the hub's."""
+    with account(s3, tmp_path_factory.mktemp("account"), TOOLS) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def promoted(stale: tuple[Hub, Ran], aws_account: Account, tmp_path_factory: pytest.TempPathFactory) -> tuple[Hub, Ran]:
     """Then the lock was taken from the run's report, and pushed; what is promoted goes to staging."""
     hub = stale[0].clone(tmp_path_factory.mktemp("promoted") / "hub", "promoted")
     shutil.copytree(stale[0].artifacts, hub.artifacts)
     before = hub.git("rev-parse", "HEAD")
     commit_what_the_run_handed_over(hub)
     shutil.rmtree(hub.artifacts)
-    return hub, hub.push(before, DEPLOY_STAGES='["staging"]')
+    hub.reach(aws_account.environment)
+    return hub, hub.push(before, DEPLOY_STAGES='["staging"]', ARTIFACTS_BUCKET=hub.name)

@@ -131,7 +131,11 @@ class Hub:
         self._client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
         config = CONFIG.format(bucket=name, endpoint=self.s3)
         (self.repository.root / ".dvc/config").write_text(config, encoding="utf-8")
-        told = "".join(f"{key}={value}\n" for key, value in {**KEYS, "AWS_ENDPOINT_URL": self.s3}.items())
+        self.reach({**KEYS, "AWS_ENDPOINT_URL": self.s3})
+
+    def reach(self, endpoints: Mapping[str, str]) -> None:
+        """Where whoever takes a role finds AWS's services."""
+        told = "".join(f"{name}={value}\n" for name, value in endpoints.items())
         (self.root / "credentials").write_text(told, encoding="utf-8")
 
     def keep(self) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.files import Layout, digest, file_digest
+from tests.aws.account import Account
 from tests.workflows.hub import Hub, Ran
 
 pytestmark = [pytest.mark.workflows, pytest.mark.xdist_group("workflows")]
@@ -29,7 +30,31 @@ def test_a_promotion_is_deployed_to_the_stage_that_the_team_names(promoted: tupl
     assert listed["ApiFunction/model/model.onnx"] == champion
     assert {"template.yaml", "ApiFunction/lambda_api/handler.py"} <= listed.keys()
     assert ran.steps["It is still what was signed, from this commit"] == "success"
-    assert "Deploy" in ran.steps
+    assert ran.steps["Deploy"] == "success", ran.said
+
+
+def test_what_was_promoted_answers_on_staging_with_its_golden_answers(
+    promoted: tuple[Hub, Ran], aws_account: Account
+) -> None:
+    _, ran = promoted
+    assert list(aws_account.stacks) == ["obesity-levels-staging"]
+    assert aws_account.stacks["obesity-levels-staging"].status == "CREATE_COMPLETE"
+    url = aws_account.environment["API_URL"]
+    assert f"staging: model 2 (function version 1) answers at {url}, with its golden answers" in ran.said
+    assert [item["rawPath"] for item in aws_account.requests] == ["/model_info", "/predict", "/predict_batch"]
+
+
+def test_a_rollback_to_a_model_that_was_never_there_is_refused_in_one_line_and_moves_nothing(
+    promoted: tuple[Hub, Ran], aws_account: Account, hub: Hub
+) -> None:
+    assert promoted[1].steps["Deploy"] == "success"
+    hub.reach(aws_account.environment)
+    before = hub.state()
+    ran = hub.dispatch("rollback", {"stage": "staging", "version": "", "reason": "false alarms"})
+    assert ran.steps["Roll back"] == "failure"
+    assert "CloudError: no published version of obesity-levels-staging holds model 1 any more" in ran.said
+    assert "Traceback" not in ran.said
+    assert hub.state() == before
 
 
 def test_a_model_that_nobody_signed_is_neither_built_in_nor_deployed(hub: Hub) -> None:
