@@ -107,6 +107,7 @@ def settings(stack: Stack, where: Repository) -> list[str]:
         "ARTIFACTS_BUCKET": stack.output("BucketName"),
         "AWS_ROLE_READ": stack.output("ReadRoleArn"),
         "AWS_ROLE_PUBLISH": stack.output("PublishRoleArn"),
+        "AWS_ROLE_WATCH": stack.output("PublishRoleArn"),
     }
     order = [f"gh variable set {name} --repo {where.full_name} --body {value}" for name, value in variables.items()]
     for stage in STAGES:
