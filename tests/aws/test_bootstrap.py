@@ -28,7 +28,7 @@ from pipeline.registry import Registry
 from pipeline.registry.remote_store import pull, push
 from tests.aws.cloudformation import Stack
 from tests.aws.conftest import read
-from tests.aws.test_permissions import NUMBERS, OWNER
+from tests.aws.roles import NUMBERS, OWNER
 from tests.conftest import ROOT
 from tests.pipeline.registry.test_remote_store import home
 

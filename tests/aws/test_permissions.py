@@ -1,7 +1,7 @@
-"""What each role may do, and who may take it: the stack's roles, and those of infra/bootstrap.yaml."""
+"""What each role may do: the stack's own, and those that GitHub takes from infra/bootstrap.yaml."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,56 +10,19 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from tests.aws.cloudformation import Stack
-from tests.aws.conftest import allowed, read
-from tests.aws.iam import allows, listed, statements, trusts
+from tests.aws.conftest import allowed
+from tests.aws.iam import listed, statements
+from tests.aws.roles import NUMBERS, bootstrap, everything, may, policies
 
 Deployed = Callable[..., Stack]
-Policy = Mapping[str, Any]
 # Missing in AWS's list: its own guides (SAM's on gradual deployments, the CDK) name the deployment group.
 NARROWER_THAN_LISTED = {"codedeploy:PutLifecycleEventHookExecutionStatus"}
 
-OWNER = {"GitHubOwner": "ada", "GitHubRepository": "obesity-levels"}
-NUMBERS = {"GitHubOwnerId": "11", "GitHubRepositoryId": "22"}
 ACCOUNT = "eu-central-1:123456789012"
 SERVICES: dict[str, Any] = json.loads(
     (Path(cfnlint.__file__).parent / "data/AdditionalSpecs/Policies.json").read_text()
 )
 """AWS's own list of services, their actions, and the kinds of resource that each action knows."""
-
-
-def bootstrap(**parameters: str) -> Stack:
-    """The one-time stack, its bucket and boundary named as AWS would."""
-    names = {
-        "Bucket.Arn": "arn:aws:s3:::bucket",
-        "Boundary": "arn:aws:iam::123456789012:policy/obesity-levels-boundary",
-    }
-    return Stack(
-        read("infra/bootstrap.yaml"), OWNER | {"AWS::StackName": "obesity-levels-bootstrap"} | parameters, names
-    )
-
-
-def policies(stack: Stack, role: str) -> list[Policy]:
-    """The documents of a role, its own and the managed ones."""
-    properties = stack.resources[role]["Properties"]
-    managed = [stack.resources[name]["Properties"] for name in properties.get("ManagedPolicyArns", [])]
-    return [found["PolicyDocument"] for found in [*properties.get("Policies", []), *managed]]
-
-
-def everything(stack: Stack) -> list[Mapping[str, Any]]:
-    """Every statement of the policies that a stack makes for roles."""
-    inline = [role.get("Policies", []) for role in stack.of("AWS::IAM::Role").values()]
-    documents = [policy["PolicyDocument"] for found in inline for policy in found]
-    return statements(
-        [*documents, *(found["PolicyDocument"] for found in stack.of("AWS::IAM::ManagedPolicy").values())]
-    )
-
-
-def may(documents: Iterable[Policy], action: str, resource: str, **context: str) -> bool:
-    """Whether policies together allow an action; `stage` is the role's tag."""
-    keys = {"stage": "aws:PrincipalTag/stage", "boundary": "iam:PermissionsBoundary", "tagged": "aws:RequestTag/stage"}
-    keys |= {"passed_to": "iam:PassedToService"}
-    found = {"Statement": statements(documents)}
-    return allows(found, action, resource, {keys[name]: value for name, value in context.items()})
 
 
 @pytest.fixture(scope="module")
@@ -294,89 +257,3 @@ def test_each_role_reads_and_writes_its_part_of_the_bucket_and_nobody_deletes(
     assert reached("s3:DeleteObject") == reached("s3:DeleteObjectVersion") == []
     assert not may(documents, "s3:PutBucketPolicy", "arn:aws:s3:::bucket", stage=stage)
     assert may(documents, "s3:ListBucket", "arn:aws:s3:::bucket", stage=stage)
-
-
-MINE = "repo:ada/obesity-levels:"
-MINE_NUMBERED = "repo:ada@11/obesity-levels@22:"
-SUBJECTS = {
-    "ReadRole": "pull_request",
-    "PublishRole": "ref:refs/heads/main",
-    "DeployDevRole": "environment:dev",
-    "DeployStagingRole": "environment:staging",
-    "DeployProdRole": "environment:prod",
-}
-STRANGERS = [
-    "repo:ada/obesity:{}",
-    "repo:ada/obesity-levels-fork:{}",
-    "repo:ada/Obesity-Levels:{}",
-    "repo:bob/obesity-levels:{}",
-    "repo:adam/obesity-levels:{}",
-    "repo:bob@33/obesity-levels@22:{}",
-    "repo:ada@11/obesity-levels@23:{}",
-    "repo:ada@111/obesity-levels@22:{}",
-    "repo:ada@11/obesity-levels:{}",
-    "repo:ada@11/other@44/obesity-levels@22:{}",
-    "repo:bob/evil:ref:refs/heads/repo:ada/obesity-levels:{}",
-    "repo:ada/obesity-levels:ref:refs/heads/x:{}",
-    "repo:ada/obesity-levels:{}:x",
-    "repo:ada/obesity-levels:{}x",
-    "repo:ada/obesity-levels:environment:{}",
-    "repo:ada/obesity-levels:*",
-    "repo:*",
-    "*",
-    "",
-]
-
-
-def takers(stack: Stack, subject: str, audience: str = "sts.amazonaws.com") -> list[str]:
-    """The roles that trust a token."""
-    return [
-        role
-        for role in SUBJECTS
-        if trusts(stack.resources[role]["Properties"]["AssumeRolePolicyDocument"], {"sub": subject, "aud": audience})
-    ]
-
-
-@pytest.mark.parametrize(("role", "subject"), SUBJECTS.items())
-def test_a_role_is_for_one_kind_of_run_of_this_repository_in_both_ways_of_writing_it(role: str, subject: str) -> None:
-    stack = bootstrap(**NUMBERS)
-
-    assert takers(stack, MINE + subject) == takers(stack, MINE_NUMBERED + subject) == [role]
-    assert takers(stack, MINE + subject, audience="https://github.com/ada") == []
-    assert [stranger for stranger in STRANGERS if takers(stack, stranger.format(subject))] == []
-
-
-@pytest.mark.parametrize(
-    "kind", ["ref:refs/heads/x", "ref:refs/tags/main", "environment:Prod", "environment:production"]
-)
-def test_no_role_is_for_another_branch_tag_or_environment(kind: str) -> None:
-    assert takers(bootstrap(**NUMBERS), MINE + kind) == []
-
-
-def test_without_numbers_only_the_old_way_of_writing_it_is_trusted() -> None:
-    stack = bootstrap()
-
-    assert takers(stack, MINE + "environment:prod") == ["DeployProdRole"]
-    for numbered in (MINE_NUMBERED, "repo:ada@/obesity-levels@:"):
-        assert takers(stack, numbered + "environment:prod") == []
-
-
-def test_numbers_are_given_together_or_not_at_all() -> None:
-    assert bootstrap().refusals() == bootstrap(**NUMBERS).refusals() == []
-    assert bootstrap(GitHubOwnerId="11").refusals() == [
-        "GitHubOwnerId and GitHubRepositoryId are given together or not at all."
-    ]
-
-
-def test_a_provider_that_the_account_has_is_used_instead_of_a_second_one() -> None:
-    existing = "arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"
-    stack = bootstrap(OidcProvider=existing)
-
-    assert stack.of("AWS::IAM::OIDCProvider") == {}
-    trusted = {
-        statement["Principal"]["Federated"]
-        for role in SUBJECTS
-        for statement in stack.resources[role]["Properties"]["AssumeRolePolicyDocument"]["Statement"]
-    }
-    assert trusted == {existing}
-    assert list(bootstrap().of("AWS::IAM::OIDCProvider")) == ["GitHub"]

@@ -177,6 +177,17 @@ def test_a_service_that_is_gone_is_said_and_not_hidden(page: Page, site: str) ->
     expect(page.locator("#caption")).to_have_text("The model says")
 
 
+def test_a_service_that_wants_to_know_who_asks_says_that_the_form_cannot(page: Page, site: str) -> None:
+    opened(page, site)
+    page.route("**/predict", lambda route: route.fulfill(status=403, json={"message": "Forbidden"}))
+
+    page.locator("#Weight").fill("80")
+
+    expect(page.locator("#summary")).to_have_text(
+        "This service answers only those it knows, and a form cannot sign: ask it with an API client."
+    )
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(("name", "size"), [("phone", PHONE), ("desktop", DESKTOP)])
 def test_the_page_fits_and_can_be_read(
