@@ -42,7 +42,7 @@ class Project:
 
 
 def make_project(root: Path, params: Params, csv: Path) -> Project:
-    for name in ("golden_hook", "lambda_api", "pipeline", "data/sample", "requirements"):
+    for name in ("golden_hook", "infra", "lambda_api", "pipeline", "data/sample", "requirements"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dvc.yaml", root)
     project = Project(root)

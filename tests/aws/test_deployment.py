@@ -83,7 +83,7 @@ def place(
 ) -> Iterator[Place]:
     """Version 1 is champion; nothing is deployed."""
     root = tmp_path_factory.mktemp("place")
-    for name in ("lambda_api", "golden_hook"):
+    for name in ("lambda_api", "golden_hook", "infra"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("template.yaml", "samconfig.toml"):
         shutil.copy(ROOT / name, root)
