@@ -18,10 +18,10 @@ from pipeline.watch.tally import ERRORS, MEASURES, NAMES, PREDICTION, SIZES, STA
 Floats = NDArray[np.float64]
 
 BODY = ("BMI", PREDICTION)
-"""What the answers hang on: half of the false alarms that are allowed are spent on seeing these two shift."""
+"""What the answers hang on: more than half of the false alarms that are allowed are spent on seeing these shift."""
 
 BODY_ALPHA = 0.003
-OTHER_ALPHA = 0.005
+OTHER_ALPHA = 0.004
 """Chance of a false alarm: of each shift in `BODY`, and of everything else together."""
 
 LEAST = 100
@@ -76,42 +76,47 @@ class Judge:
         self._groups, self._bins = _groups(reference.counts)
         self._starts = np.cumsum(self._bins) - self._bins
         self._joined = self._join(reference.counts)
+        self._quantiles = np.array([psi_quantile(bins) for bins in self._bins.tolist()])
 
     def judge(self, window: Tally) -> Judgement:
         """How far the window is from the reference."""
         was, now = (np.add.reduceat(tally.counts, STARTS) for tally in (self._reference, window))
         enough = (was >= LEAST) & (now >= LEAST)
-        effect = self._reference.design_effect
-        factor = effect * (1 / np.maximum(was, 1) + 1 / np.maximum(now, 1))
-        psi = self._psi(self._join(window.counts))
-        limit = np.maximum(LEAST_PSI, np.array([psi_quantile(bins) for bins in self._bins.tolist()]) * factor)
-        shift, deviation = _shift(self._reference.counts, window.counts)
-        shift_limit = np.maximum(LEAST_SHIFT, DEVIATIONS * deviation * effect**0.5)
-        moved = enough & ((psi > limit) | (_ORDERED & (np.abs(shift - 0.5) > shift_limit)))
-        by_far = np.maximum(psi / limit, np.where(_ORDERED, np.abs(shift - 0.5) / shift_limit, 0))
+        factor = self._reference.design_effect * (1 / np.maximum(was, 1) + 1 / np.maximum(now, 1))
+        psi, limit = self._psi(window), np.maximum(LEAST_PSI, self._quantiles * factor)
+        shift, reach = self._shift(window)
+        moved = np.maximum(psi / limit, np.where(_ORDERED, np.abs(shift - 0.5) / reach, 0))
+        if (window.share(ERRORS) or 0) <= (self._reference.share(ERRORS) or 0):
+            moved[NAMES.index(ERRORS)] = 0  # fewer errors than before are no reason for an alarm
         found = [
             Finding(
                 what=NAMES[place],
                 psi=_rounded(psi[place]),
                 limit=_rounded(limit[place]),
                 shift=_rounded(shift[place]) if _ORDERED[place] else None,
-                shift_limit=_rounded(shift_limit[place]) if _ORDERED[place] else None,
+                shift_limit=_rounded(reach[place]) if _ORDERED[place] else None,
                 change=change(NAMES[place], self._reference, window),
             )
-            for place in sorted(np.flatnonzero(moved).tolist(), key=lambda place: -float(by_far[place]))
+            for place in np.argsort(-moved, kind="stable").tolist()
+            if enough[place] and moved[place] > 1
         ]
-        shown = {
-            name: _rounded(value) if judged else None for name, value, judged in zip(NAMES, psi, enough, strict=True)
-        }
-        return Judgement(shown, tuple(finding for finding in found if not _is_relief(finding, self._reference, window)))
+        shown = [_rounded(value) if judged else None for value, judged in zip(psi, enough, strict=True)]
+        return Judgement(dict(zip(NAMES, shown, strict=True)), tuple(found))
+
+    def _psi(self, window: Tally) -> Floats:
+        """The index of each measure."""
+        was, now = (self._shares(counts) for counts in (self._joined, self._join(window.counts)))
+        found: Floats = np.add.reduceat((now - was) * np.log(now / was), self._starts)
+        return found
+
+    def _shift(self, window: Tally) -> tuple[Floats, Floats]:
+        """The shift of each measure, and how far from one half chance may take it."""
+        shift, deviation = _superiority(self._reference.counts, window.counts)
+        reach = DEVIATIONS * deviation * self._reference.design_effect**0.5
+        return shift, np.maximum(LEAST_SHIFT, reach)
 
     def _join(self, counts: Counts) -> Floats:
         return np.bincount(self._groups, weights=counts, minlength=int(self._bins.sum())).astype("float64")
-
-    def _psi(self, joined: Floats) -> Floats:
-        was, now = (self._shares(counts) for counts in (self._joined, joined))
-        found: Floats = np.add.reduceat((now - was) * np.log(now / was), self._starts)
-        return found
 
     def _shares(self, joined: Floats) -> Floats:
         filled = joined + _HALF
@@ -132,14 +137,14 @@ def _groups(counts: Counts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 def _tenths(shares: Floats) -> NDArray[np.int64]:
     """Neighbours joined until each group holds a tenth; what is left over belongs to the last one."""
-    found, group, held = np.zeros(len(shares), dtype=np.int64), 0, 0.0
-    left = 1.0
+    found, group, held, left = np.zeros(len(shares), dtype=np.int64), 0, 0.0, 1.0
     for place, share in enumerate(shares.tolist()):
         found[place] = group
         held, left = held + share, left - share
         if held >= 1 / _MOST_BINS - 1e-9 and left >= 1 / _MOST_BINS - 1e-9:
             group, held = group + 1, 0.0
-    return found
+    # Where one bin holds nearly all, it stands against the rest.
+    return found if group else (np.arange(len(shares)) != shares.argmax()).astype(np.int64)
 
 
 def _without_rare(shares: Floats) -> NDArray[np.int64]:
@@ -148,7 +153,7 @@ def _without_rare(shares: Floats) -> NDArray[np.int64]:
     return np.where(rare, int((~rare).sum()), np.cumsum(~rare) - 1)
 
 
-def _shift(was: Counts, now: Counts) -> tuple[Floats, Floats]:
+def _superiority(was: Counts, now: Counts) -> tuple[Floats, Floats]:
     """Share of pairs in which the recent value is the larger one, and its standard deviation without any change.
 
     Mann & Whitney's U divided by the number of pairs; the deviation is corrected for ties.
@@ -168,9 +173,9 @@ def psi_quantile(bins: int) -> float:
     Without a change PSI is distributed about as chi-squared with one degree of freedom less than there are bins, times
     1/m + 1/n. Wilson & Hilferty (1931), doi:10.1073/pnas.17.12.684; for one degree of freedom the exact value.
     """
-    if bins < 2:  # noqa: PLR2004
-        return np.inf
     freedom = bins - 1
+    if freedom < 1:  # nothing was counted
+        return np.inf
     if freedom == 1:
         return NormalDist().inv_cdf(1 - _PSI_ALPHA / 2) ** 2
     spread = 2 / (9 * freedom)
@@ -184,12 +189,6 @@ DEVIATIONS = np.array([NormalDist().inv_cdf(1 - (BODY_ALPHA if name in BODY else
 
 def _rounded(value: float) -> float:
     return round(float(value), 4)
-
-
-def _is_relief(finding: Finding, reference: Tally, window: Tally) -> bool:
-    """Fewer errors than before are no reason for an alarm."""
-    was, now = (tally.share(ERRORS) or 0.0 for tally in (reference, window))
-    return finding.what == ERRORS and now <= was
 
 
 def change(name: str, reference: Tally, window: Tally) -> str:

@@ -135,6 +135,11 @@ def test_no_pure_module_reads_a_clock_or_makes_a_random_name() -> None:
         assert not known & {"time", "datetime", "uuid", "secrets", "mlflow"}, name
 
 
+def test_the_watch_is_told_what_time_it_is() -> None:
+    for module in (ROOT / "pipeline/watch").glob("*.py"):
+        assert not calls(module) & {".now", ".today", ".utcnow", ".time", ".monotonic", ".perf_counter"}, module.name
+
+
 def test_pure_modules_write_files_through_one_door() -> None:
     for name in ("clean", "evaluate", "export", "train", "sample", "report", "gate"):
         module = ROOT / "pipeline" / f"{name}.py"

@@ -73,12 +73,13 @@ def test_what_chance_makes_of_the_index_is_the_quantile_of_chi_squared(bins: int
     assert exact - 0.005 <= psi_quantile(bins) <= exact * 1.05
 
 
-def test_one_bin_alone_can_never_drift() -> None:
-    assert psi_quantile(1) == math.inf
-    judged = Judge(tally(500, {"Height": [0] * 15 + [1] + [0] * 14})).judge(
-        tally(200, {"Height": [0] * 15 + [1] + [0] * 14})
-    )
-    assert judged.drifting == ()
+def test_where_all_gave_the_same_number_another_one_is_told_by_both_figures() -> None:
+    at = [[0] * place + [1] + [0] * (29 - place) for place in (15, 16)]
+    judge = Judge(tally(500, {"Height": at[0]}))
+    assert judge.judge(tally(200, {"Height": at[0]})).drifting == ()
+    (moved,) = judge.judge(tally(200, {"Height": at[1]})).drifting
+    assert moved.psi > moved.limit == 0.1012
+    assert (moved.shift, moved.change) == (1.0, "mean about 1.77 -> 1.82")
 
 
 def test_a_category_that_the_reference_never_saw_is_told_once_a_few_chose_it() -> None:

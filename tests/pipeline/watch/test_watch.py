@@ -196,7 +196,7 @@ def test_a_kept_reference_holds_counts_and_no_person(tmp_path: Path) -> None:
     found, path = watch(Visits().ask(600)), tmp_path / "reference.json"
     references.store(path, found.references)
     version = json.loads(path.read_text())["versions"]["3"]
-    assert sorted(version) == ["confidence", "counts", "end", "largest", "records", "start"]
+    assert sorted(version) == ["confidence", "counts", "design_effect", "end", "largest", "records", "start"]
     assert sorted(version["counts"]) == sorted(NAMES)
     assert {sum(version["counts"][name]) for name in NAMES} == {500}
 
@@ -263,7 +263,12 @@ def test_what_is_found_is_written_as_json_that_others_build_on() -> None:
         "verdict": "drifting",
         "answering": True,
         "records": 700,
-        "reference": {"records": 500, "from": iso(START + MINUTE), "to": iso(START + 500 * MINUTE)},
+        "reference": {
+            "records": 500,
+            "from": iso(START + MINUTE),
+            "to": iso(START + 500 * MINUTE),
+            "design_effect": 1.0,
+        },
         "since": iso(START + 501 * MINUTE),
         "drifting": moved,
         "windows_judged": 1,
