@@ -21,8 +21,8 @@ LAMBDA_PYTHON = $(shell for p in python$(LAMBDA_VERSION) $(or $(PYENV_ROOT),$(HO
 	"$$p" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' >/dev/null 2>&1 && { command -v "$$p"; break; }; done)
 export PATH := $(abspath $(BIN)):$(PATH)
 # What the model is made of, by git; retrain.yml waits for the same.
-CHANGES_MODEL := data dvc.lock dvc.yaml lambda_api/contract.py lambda_api/model.py params.yaml pipeline \
-	requirements/requirements.txt .github
+CHANGES_MODEL := data dvc.lock dvc.yaml lambda_api/bins.py lambda_api/contract.py lambda_api/model.py params.yaml \
+	pipeline requirements/requirements.txt .github
 BASE ?= origin/main
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1

@@ -52,7 +52,7 @@ def test_an_action_has_one_version_everywhere() -> None:
 def test_nothing_is_allowed_but_what_a_job_says_and_every_job_ends(path: Path) -> None:
     assert read(path)["permissions"] == {}
     for name, job in jobs(path).items():
-        assert job["permissions"], name
+        assert isinstance(job["permissions"], dict), name  # {} is none at all, said aloud
         assert "uses" in job or 0 < job["timeout-minutes"] <= 60, name
 
 
