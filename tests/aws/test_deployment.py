@@ -325,7 +325,7 @@ def test_a_rollback_waits_for_a_deployment_that_is_running(
 def test_a_deployment_without_its_bucket_fails_and_leaves_no_stack(place: Place) -> None:
     if not (place.root / ".aws-sam/build/template.yaml").exists():
         pytest.skip("nothing was built")
-    done = place.run("deploy", "--stage", "staging", "--version", "1", "--no-build", ARTIFACTS_BUCKET="not-there")
+    done = place.run("deploy", "--stage", "staging", "--version", "2", "--no-build", ARTIFACTS_BUCKET="not-there")
     assert done.returncode == 2
     assert "S3 Bucket does not exist" in done.stderr
     assert "staging was not deployed, and there is still no stack obesity-levels-staging" in done.stderr
