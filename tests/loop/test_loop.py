@@ -1,0 +1,127 @@
+"""The whole loop on a laptop, without an account: serve, log, drift, issue, new data, pull request, retrain, package.
+
+Every piece is the command that a person or a workflow runs; GitHub is a small server, the service runs in its handler.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from golden_hook.golden import differences
+from lambda_api.app import start
+from pipeline.params import Params
+from pipeline.records import COLUMNS
+from pipeline.service import gateway
+from tests.github import REPOSITORY, TOKEN, FakeGitHub, serving
+from tests.lambda_api.conftest import Client, event_loop_in_this_thread
+from tests.pipeline.test_add import NAME, cloned, invented, project, shell, team
+from tests.predictions import people
+from tests.project import Project
+
+__all__ = ["event_loop_in_this_thread", "project", "team"]
+
+SERVE = """
+import asyncio, json, sys
+asyncio.set_event_loop(asyncio.new_event_loop())
+from lambda_api.handler import handler
+from pipeline.service.gateway import event
+for body in open(sys.argv[1]):
+    answer = handler(event("POST", "/predict", [("content-type", "application/json")], body.encode()), None)
+    assert answer["statusCode"] == 200, answer
+"""
+
+
+def asked(place: Project, frame: pd.DataFrame, log: Path) -> None:
+    """People ask the packaged service one after the other; what it prints is added to a log."""
+    bodies = log.with_suffix(".bodies")
+    lines = frame[list(COLUMNS)].to_json(orient="records", lines=True, double_precision=15)
+    bodies.write_text(lines, encoding="utf-8")
+    environment = {"OBESITY_MODEL_DIR": "build/model", "PYTHONPATH": ".", "PYTHONWARNINGS": "ignore", "PATH": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", SERVE, str(bodies)], cwd=place.root, env=environment, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    with log.open("ab") as stream:
+        stream.write(done.stdout)
+
+
+def watched(place: Project, log: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What watch.yml does with a log, and what it asked GitHub for."""
+    known = len(github.asked)
+    told = {
+        "WATCH_LOG": str(log),
+        "GITHUB_REPOSITORY": REPOSITORY,
+        "GITHUB_RUN_ID": "11",
+        "GITHUB_REF_NAME": "main",
+        "GITHUB_API_URL": github.address,
+        "GITHUB_TOKEN": TOKEN,
+        "PICTURE": "https://github.example/artifacts/drift",
+    }
+    with monkeypatch.context() as environment:
+        for name, value in told.items():
+            environment.setenv(name, value)
+        for command in (("ci", "watch"), ("ci", "drift", "build/watch", "--retrain")):
+            done = place.run(*command)
+            assert done.returncode == 0, done.stdout + done.stderr
+    return github.asked[known:]
+
+
+def packaged(place: Project) -> str:
+    """The champion in a new package that gives its golden answers; the version that it says it is."""
+    done = place.run("package")
+    assert done.returncode == 0, done.stderr
+    app = start({"OBESITY_MODEL_DIR": str(place.root / "build/model")})
+    from mangum import Mangum  # noqa: PLC0415
+
+    client = Client(Mangum(app, lifespan="off"))
+
+    def ask(method: str, path: str, body: bytes | None) -> tuple[int, object]:
+        found: gateway.Reply = client.send(method, path, body or b"", content_type="application/json")
+        return found.status, found.json()
+
+    assert differences((place.root / "build/model/golden.json").read_bytes(), ask) == ()
+    return str(json.loads((place.root / "build/model/manifest.json").read_text())["model_version"])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:mangum")  # its way to the event loop, on newer Pythons
+def test_the_world_moves_and_the_loop_brings_a_new_model_to_users(
+    team: Project, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "service.log"
+    with serving(FakeGitHub()) as github:
+        assert packaged(team) == "1"
+        asked(team, people()[:500], log)
+        asked(team, people(15)[500:700], log)
+
+        drifting = team.run("watch", "--log", str(log))
+        assert drifting.returncode == 3, drifting.stdout + drifting.stderr
+        assert "DriftRefusal: version 1 drifts since " in drifting.stderr
+        assert watched(team, log, github, monkeypatch) == ["open", "start", "update"]
+        assert "| `Weight` |" in github.issues[0]["body"]
+
+        clone = cloned(tmp_path)
+        (clone.root / "new.csv").write_text(invented(params, 200, seed=99), encoding="utf-8")
+        added = clone.run("ingest", "--add", "new.csv")
+        assert added.returncode == 0, added.stdout + added.stderr
+        for command in added.stdout.splitlines()[-3:]:
+            shell(clone.root, command)
+        report = clone.run("report", "--against", "origin/main").stdout
+        assert "The data changed: 200 records added" in report
+        branch = shell(clone.root, "git branch --show-current").strip()
+
+        shell(team.root, f"git fetch --quiet && git merge --quiet origin/{branch} && dvc pull --quiet")
+        merged = team.run("retrain")
+        assert merged.returncode == 0, merged.stdout + merged.stderr
+        champion = team.registry().champion(NAME)
+        assert champion is not None
+        assert champion.number == 2
+
+        assert packaged(team) == "2"
+        asked(team, people(15)[:500], log)
+        asked(team, people(15)[500:700], log)
+        assert team.run("watch", "--log", str(log)).returncode == 0
+        assert watched(team, log, github, monkeypatch) == ["POST", "close"]
