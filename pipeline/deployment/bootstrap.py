@@ -18,7 +18,7 @@ from pipeline.errors import CloudError, InputError, PipelineError
 TEMPLATE = Path("infra/bootstrap.yaml")
 STACK = "obesity-levels-bootstrap"
 
-_REMOTE = re.compile(r"github\.com[:/]([A-Za-z0-9-]+)/([A-Za-z0-9._-]+?)(?:\.git)?/?")
+_REMOTE = re.compile(r"github\.com[:/]([A-Za-z0-9-]+)/([A-Za-z0-9._-]+?)(?:\.git)?/?$")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,7 +157,8 @@ def emulated(
             _wait(process, port, log)
             yield Emulated(f"http://{_LOOPBACK}:{port}/2015-03-31/functions/function/invocations", log)
         finally:
-            os.killpg(process.pid, 15)
+            with suppress(ProcessLookupError):  # it ended by itself: what its log says matters more
+                os.killpg(process.pid, 15)
             process.wait()
 
 
