@@ -22,7 +22,7 @@ LAMBDA_PYTHON = $(shell for p in python$(LAMBDA_VERSION) $(or $(PYENV_ROOT),$(HO
 export PATH := $(abspath $(BIN)):$(PATH)
 # What the model is made of, by git; retrain.yml waits for the same.
 CHANGES_MODEL := data dvc.lock dvc.yaml lambda_api/bins.py lambda_api/contract.py lambda_api/model.py params.yaml \
-	pipeline requirements/requirements.txt .github
+	pipeline/data pipeline/files.py pipeline/intervals.py pipeline/model pipeline/params.py requirements/requirements.txt
 BASE ?= origin/main
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
@@ -130,11 +130,11 @@ openapi: $(VENV)/.run ## write docs/openapi.json from the code
 
 .PHONY: bench
 bench: $(VENV)/.dev $(TOOLS)/.done ## measure the service beside what people do instead; writes docs/benchmarks.md
-	@python benchmarks/serving.py
+	@python -m benchmarks.serving
 
 .PHONY: scale
 scale: $(VENV)/.dev $(TOOLS)/.done ## measure the function by memory and what it costs; writes docs/scale.md (root, on Linux)
-	@python benchmarks/scale.py
+	@python -m benchmarks.scale
 
 .PHONY: lock
 lock: $(VENV)/.uv ## resolve requirements/*.in anew into locked files with hashes

@@ -7,7 +7,6 @@ them through the service, and what the watch is given is the service's own log. 
 records and one window of requests, and asks the watch's own judge. One request in fifty is refused, as people mistype.
 Every check has a seed of its own, so that any of them can be looked at alone.
 """
-# ruff: noqa: INP001  a script, not a package
 
 import contextlib
 import io
@@ -26,11 +25,11 @@ from pydantic import ValidationError
 from lambda_api.contract import Record
 from lambda_api.service import Service
 from lambda_api.telemetry import Telemetry
-from pipeline.evaluate import wilson
+from pipeline.data.records import COLUMNS, load_processed
 from pipeline.files import Layout, write_text
-from pipeline.guards import plausible_people
-from pipeline.records import COLUMNS, load_processed
-from pipeline.service.package import package_layout
+from pipeline.intervals import wilson
+from pipeline.model.guards import plausible_people
+from pipeline.ship.package import package_layout
 from pipeline.watch.judgement import BODY_ALPHA, DEVIATIONS, OTHER_ALPHA, psi_quantile
 from pipeline.watch.lines import Reader
 from pipeline.watch.tally import MEASURES, NAMES, Piece

@@ -10,7 +10,6 @@ compared before any figure is printed.
 This process imports nothing heavy and leaves all work to its children: Linux counts what a process holds when it
 starts a child as the child's own.
 """
-# ruff: noqa: INP001, PLC0415  a script, not a package; and each import is a part of the child that needs it
 
 import argparse
 import os
@@ -40,7 +39,7 @@ def pandas_and_scikit_learn(source: Path, target: Path, model: Path) -> None:
     import pandas as pd
 
     from lambda_api.contract import LEVELS
-    from pipeline.records import CATEGORIES, COLUMNS, NUMBERS
+    from pipeline.data.records import CATEGORIES, COLUMNS, NUMBERS
 
     if source.suffix == ".csv":
         dtype = dict.fromkeys(CATEGORIES, object) | dict.fromkeys(NUMBERS, "float64")
@@ -61,7 +60,7 @@ def pandas_and_scikit_learn(source: Path, target: Path, model: Path) -> None:
 def pipeline_predict(source: Path, target: Path, model: Path) -> None:
     """This project's own."""
     from lambda_api.model import Model
-    from pipeline.predict import predict
+    from pipeline.model.predict import predict
 
     predict(source, target, Model.load(model, threads=1))
 
@@ -71,9 +70,9 @@ def prepare(records: Path, rows: int, folder: Path) -> None:
     import joblib
 
     from pipeline import params
-    from pipeline.export import to_onnx
-    from pipeline.records import COLUMNS, load_processed
-    from pipeline.train import fit_calibrated
+    from pipeline.data.records import COLUMNS, load_processed
+    from pipeline.model.export import to_onnx
+    from pipeline.model.train import fit_calibrated
 
     frame = load_processed(records)
     fitted = fit_calibrated(frame, params.load())
@@ -88,7 +87,7 @@ def prepare(records: Path, rows: int, folder: Path) -> None:
 def in_child(step: str, *words: object) -> Run:
     """One step in a process of its own."""
     begin = time.perf_counter()
-    child = subprocess.Popen([sys.executable, __file__, "--child", step, *map(str, words)])  # noqa: S603  this file
+    child = subprocess.Popen([sys.executable, __file__, "--child", step, *map(str, words)])
     _, status, usage = os.wait4(child.pid, 0)
     seconds = time.perf_counter() - begin
     if status:

@@ -8,7 +8,6 @@ own runtime, its Python in a control group whose quota is that share; the emulat
 take turns, so that what else the machine does falls on all of them. Times are those of the emulator's REPORT lines, the
 ones that AWS would bill.
 """
-# ruff: noqa: INP001  a script, not a package
 
 import argparse
 import http.client
@@ -33,12 +32,12 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from pipeline.documents import measured, scale  # noqa: E402  found by the line above
+from benchmarks.scaling import measured, scale  # noqa: E402  found by the line above
 from pipeline.files import Layout, write_json, write_text  # noqa: E402
-from pipeline.service import bundle, emulate  # noqa: E402
-from pipeline.service.cost import billed  # noqa: E402
-from pipeline.service.cost import load as load_prices  # noqa: E402
-from pipeline.service.package import package_layout, sample_layout  # noqa: E402
+from pipeline.ship import bundle, emulate  # noqa: E402
+from pipeline.ship.cost import billed  # noqa: E402
+from pipeline.ship.cost import load as load_prices  # noqa: E402
+from pipeline.ship.package import package_layout, sample_layout  # noqa: E402
 
 MEMORY_OF_A_CORE = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 SIZES = (256, 512, 1024, 1769, 3008)
@@ -131,7 +130,7 @@ class Seen:
 
 def event() -> dict[str, Any]:
     """A person's request, as API Gateway hands it on."""
-    found: dict[str, Any] = json.loads((ROOT / "tests/events/predict.json").read_text())
+    found: dict[str, Any] = json.loads((ROOT / "tests/fixtures/events/predict.json").read_text())
     return found
 
 
@@ -241,7 +240,7 @@ def served(model: Path, vcpu: float) -> Iterator[int]:
     port = emulate.free_port()
     command = [sys.executable, "-m", "uvicorn", "--factory", "lambda_api.app:start", "--port", str(port)]
     with share(vcpu) as group:
-        process = subprocess.Popen(  # noqa: S603  this project's own service
+        process = subprocess.Popen(
             [*inside(group), *command, "--no-access-log", "--log-level", "warning"],
             env=os.environ | emulate.template_environment() | {"OBESITY_MODEL_DIR": str(model)},
             cwd=ROOT,
@@ -301,7 +300,7 @@ def measure(layout: Layout) -> measured.Measured:
         manifest = package_layout(layout, model)
         package = bundle.build(Path(temporary, "built"), model)
         built = package.folder
-        version = subprocess.run([emulate.runtime_python(), "-V"], capture_output=True, text=True, check=True)  # noqa: S603
+        version = subprocess.run([emulate.runtime_python(), "-V"], capture_output=True, text=True, check=True)
         return measured.Measured(
             machine=f"{os.cpu_count()} cores ({platform.machine()}), Lambda's {version.stdout.strip()}",
             model=f"{manifest.source} data, SHA-256 {manifest.model_sha256[:16]}",
@@ -322,7 +321,7 @@ def main() -> None:
     given = parser.parse_args()
     os.chdir(ROOT)
     if not given.again:
-        from pipeline import params  # noqa: PLC0415  heavy
+        from pipeline import params
 
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped, it must not leave emulators and groups
         os.nice(-15)  # clients and emulators run outside of the control groups

@@ -7,7 +7,6 @@ layout's exact graph of it. Contenders take turns in every round, so that what e
 them. The web contenders all stand behind the same Lambda adapter. Figures of different runs cannot be compared, the
 ratios of one run can.
 """
-# ruff: noqa: INP001  a script, not a package
 
 import argparse
 import contextlib
@@ -36,7 +35,7 @@ ROOT = Path(__file__).parents[1]
 SIZES = (1, 10, 100, 1_000, 5_000)
 REQUESTS, CLIENTS = 2_000, 8
 
-TRUSTED = ("pipeline.features.BodyMassIndex", "pipeline.forest.VotingForest", "sklearn.tree._tree.Tree")
+TRUSTED = ("pipeline.model.features.BodyMassIndex", "pipeline.model.forest.VotingForest", "sklearn.tree._tree.Tree")
 """What skops must be told to load a stored Pipeline."""
 
 FLOOR = "bare `session.run`"
@@ -104,14 +103,14 @@ def in_turn(contenders: dict[str, Callable[[], object]], rounds: int, calls: int
     return {name: Timed(name, found) for name, found in times.items()}
 
 
-def rival(predict: Callable[[Any], tuple[list[str], list[list[float]] | None]]) -> Any:  # noqa: ANN401  a Lambda handler
+def rival(predict: Callable[[Any], tuple[list[str], list[list[float]] | None]]) -> Any:
     """What people write: FastAPI with typed bodies and answers, a DataFrame per request, behind Mangum."""
-    import pandas as pd  # noqa: PLC0415
-    from fastapi import Body, FastAPI  # noqa: PLC0415
-    from mangum import Mangum  # noqa: PLC0415
-    from pydantic import BaseModel  # noqa: PLC0415
+    import pandas as pd
+    from fastapi import Body, FastAPI
+    from mangum import Mangum
+    from pydantic import BaseModel
 
-    from lambda_api.contract import LEVELS, Record  # noqa: PLC0415
+    from lambda_api.contract import LEVELS, Record
 
     class Answer(BaseModel):
         prediction: str
@@ -142,15 +141,16 @@ class Contest:
     """The contenders, loaded once."""
 
     def __init__(self, root: Path, scratch: Path) -> None:
-        import mlflow  # noqa: PLC0415
-        import numpy as np  # noqa: PLC0415
+        import mlflow
+        import numpy as np
 
-        from lambda_api.contract import Record, columns  # noqa: PLC0415
-        from lambda_api.model import Model  # noqa: PLC0415
-        from pipeline import params, train  # noqa: PLC0415
-        from pipeline.files import Layout  # noqa: PLC0415
-        from pipeline.records import COLUMNS, FOLD, load_processed  # noqa: PLC0415
-        from pipeline.service.package import package_layout  # noqa: PLC0415
+        from lambda_api.contract import Record, columns
+        from lambda_api.model import Model
+        from pipeline import params
+        from pipeline.data.records import COLUMNS, FOLD, load_processed
+        from pipeline.files import Layout
+        from pipeline.model import train
+        from pipeline.ship.package import package_layout
 
         layout, loaded = Layout(root), params.load()
         frame = load_processed(layout.records)
@@ -162,9 +162,9 @@ class Contest:
 
         package_layout(layout, scratch / "model")
         os.environ["OBESITY_MODEL_DIR"] = str(scratch / "model")
-        from lambda_api.handler import handler  # noqa: PLC0415
+        from lambda_api.handler import handler
 
-        def scikit_learn(table: Any) -> tuple[list[str], list[list[float]]]:  # noqa: ANN401
+        def scikit_learn(table: Any) -> tuple[list[str], list[list[float]]]:
             shares = pipeline.predict_proba(table)
             return pipeline.classes_[shares.argmax(axis=1)].tolist(), shares.tolist()
 
@@ -193,7 +193,7 @@ class Contest:
 
     def contenders(self, path: str, value: object, count: int) -> dict[str, Callable[[], object]]:
         """A call of each contender for the same body."""
-        from pipeline.service.gateway import event  # noqa: PLC0415
+        from pipeline.ship.gateway import event
 
         body = json.dumps(value).encode()
         made = event("POST", path, [("content-type", "application/json")], body)
@@ -204,7 +204,7 @@ class Contest:
             label, shares = self.model.predict(self.feed([self.record.model_validate_json(body)]))
             return json.dumps({"prediction": label[0], "probabilities": shares[0].tolist()}).encode()
 
-        def web(handler: Any) -> Callable[[], object]:  # noqa: ANN401
+        def web(handler: Any) -> Callable[[], object]:
             def call() -> object:
                 answer = handler(made, None)
                 assert answer["statusCode"] == 200, answer  # noqa: S101, PLR2004
@@ -253,12 +253,12 @@ def batches(contest: Contest) -> list[str]:
 
 def cold(built: Path, scratch: Path, rounds: int = 9) -> list[str]:
     """The table of cold starts, as the emulator's INIT REPORT says."""
-    from pipeline.service.emulate import emulated, template_environment  # noqa: PLC0415
+    from pipeline.ship.emulate import emulated, template_environment
 
     floor = scratch / "floor"
     shutil.copytree(built, floor)
     (floor / "floor_handler.py").write_text(FLOOR_HANDLER)
-    event = json.loads((ROOT / "tests/events/predict.json").read_text())
+    event = json.loads((ROOT / "tests/fixtures/events/predict.json").read_text())
     contenders = {BY_HAND: (floor, "floor_handler.handler"), "this service": (built, "lambda_api.handler.handler")}
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
@@ -279,12 +279,12 @@ def cold(built: Path, scratch: Path, rounds: int = 9) -> list[str]:
 
 def memory(built: Path) -> list[str]:
     """Resident memory of the built function in Lambda's Python."""
-    from pipeline.service.emulate import runtime_python, template_environment  # noqa: PLC0415
+    from pipeline.ship.emulate import runtime_python, template_environment
 
     program = f"""
 import json, os, sys
 from lambda_api.handler import handler
-event = json.load(open({str(ROOT / "tests/events/predict.json")!r}))
+event = json.load(open({str(ROOT / "tests/fixtures/events/predict.json")!r}))
 out, sys.stdout = sys.stdout, open(os.devnull, "w")
 found = []
 for times in (1, 999, 9000):
@@ -293,7 +293,7 @@ for times in (1, 999, 9000):
     found.append(int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6)
 print(json.dumps(found), file=out)
 """
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [runtime_python(), "-W", "ignore", "-c", program],
         cwd=built,
         env=template_environment(),
@@ -309,10 +309,12 @@ print(json.dumps(found), file=out)
 
 def throughput(built: Path) -> list[str]:
     """Requests a second through the local gateway, and how many failed."""
-    from pipeline.service import gateway  # noqa: PLC0415
-    from pipeline.service.emulate import emulated, template_environment  # noqa: PLC0415
+    from pipeline.ship import gateway
+    from pipeline.ship.emulate import emulated, template_environment
 
-    body = json.dumps(json.loads(json.loads((ROOT / "tests/events/predict.json").read_text())["body"])).encode()
+    body = json.dumps(
+        json.loads(json.loads((ROOT / "tests/fixtures/events/predict.json").read_text())["body"])
+    ).encode()
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     def ask(address: str) -> bool:
@@ -345,7 +347,7 @@ def throughput(built: Path) -> list[str]:
 
 def sizes(model: Path, scratch: Path) -> list[str]:
     """The table of package sizes, both built now."""
-    from pipeline.service import bundle  # noqa: PLC0415
+    from pipeline.ship import bundle
 
     lines = ["| package | unzipped | zipped |", "| --- | ---: | ---: |"]
     for arch in bundle.PLATFORMS:
@@ -356,7 +358,7 @@ def sizes(model: Path, scratch: Path) -> list[str]:
 
 def machine() -> str:
     """What this ran on, without its name."""
-    from importlib.metadata import version  # noqa: PLC0415
+    from importlib.metadata import version
 
     named = ("fastapi", "mangum", "onnxruntime", "pydantic", "scikit-learn")
     libraries = ", ".join(f"{name} {version(name)}" for name in named)
@@ -368,9 +370,9 @@ def machine() -> str:
 
 def platform_of_lambda() -> str:
     """Version of the interpreter that stands for Lambda's."""
-    from pipeline.service.emulate import runtime_python  # noqa: PLC0415
+    from pipeline.ship.emulate import runtime_python
 
-    done = subprocess.run([runtime_python(), "-V"], capture_output=True, text=True, check=True)  # noqa: S603
+    done = subprocess.run([runtime_python(), "-V"], capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 
@@ -383,8 +385,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
-    from pipeline.files import Layout, write_text  # noqa: PLC0415
-    from pipeline.service.package import package_layout  # noqa: PLC0415
+    from pipeline.files import Layout, write_text
+    from pipeline.ship.package import package_layout
 
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)

@@ -6,7 +6,6 @@ The lines are those of the embedded sample's people, with their own times and a 
 Time and peak memory are those of the whole process, start and picture included. This process imports nothing heavy:
 Linux counts what a process holds when it starts a child as the child's own.
 """
-# ruff: noqa: INP001  a script, not a package
 
 import argparse
 import gzip
@@ -31,7 +30,7 @@ sys.stdout.buffer.writelines(Visits().ask(2000))
 
 def write_log(path: Path, count: int, *, packed: bool) -> None:
     """A log of so many answers, a second apart."""
-    made = subprocess.run([sys.executable, "-c", MAKE], cwd=ROOT, capture_output=True, check=True).stdout  # noqa: S603
+    made = subprocess.run([sys.executable, "-c", MAKE], cwd=ROOT, capture_output=True, check=True).stdout
     pieces = [line.split(str(json.loads(line)["_aws"]["Timestamp"]).encode()) for line in made.splitlines()]
     with gzip.open(path, "wb", compresslevel=1) if packed else path.open("wb") as log:
         for number in range(count):
@@ -52,7 +51,7 @@ def main() -> None:
         write_log(folder / "a.log", given.lines, packed=given.packed)
         places = ["--out", f"{folder}/drift.json", "--figures", name]
         begin = time.perf_counter()
-        child = subprocess.Popen(  # noqa: S603
+        child = subprocess.Popen(
             [sys.executable, "-m", "pipeline", "watch", "--log", f"{folder}/a.log", *places],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,

@@ -61,7 +61,7 @@ def _answers(cases: list[dict[str, Any]], ask: Ask) -> tuple[str, ...]:
     return (*found[:SHOWN], *([f"(+{len(found) - SHOWN} more)"] if len(found) > SHOWN else []))
 
 
-def _asked(ask: Ask, path: str, value: object) -> Any:  # noqa: ANN401  JSON at the edge
+def _asked(ask: Ask, path: str, value: object) -> Any:
     status, answer = ask("POST", path, json.dumps(value).encode())
     if status != 200:  # noqa: PLR2004
         raise SilentError(f"{path} answers {status}, expected 200")

@@ -21,8 +21,8 @@ SHOWN_CHARACTERS = 300
 
 def handler(event: dict[str, str], _context: object) -> dict[str, Any]:
     """Judge the version in NEW_VERSION, and tell CodeDeploy about the deployment that the event names."""
-    import boto3  # noqa: PLC0415  slow, and no test of the judgement needs it
-    from botocore.config import Config  # noqa: PLC0415
+    import boto3
+    from botocore.config import Config
 
     # No second try: a version that answers only the second time is not one to send people to.
     once = Config(connect_timeout=5, read_timeout=ANSWER_SECONDS, retries={"total_max_attempts": 1})
@@ -45,7 +45,7 @@ def judge(ask: Ask, golden: Path = GOLDEN) -> tuple[str, ...]:
         return (f"it could not be judged: {type(error).__name__}: {str(error)[:SHOWN_CHARACTERS]}",)
 
 
-def asking(client: Any, function: str) -> Ask:  # noqa: ANN401  boto3 has no types
+def asking(client: Any, function: str) -> Ask:
     """Asks a function by invoking it with the events that API Gateway would send."""
 
     def ask(method: str, path: str, body: bytes | None) -> tuple[int, Any]:

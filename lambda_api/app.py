@@ -22,11 +22,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from lambda_api import settings as environment
-from lambda_api.bodies import CSV, JSON, Reader, Refusal, RefusedError, refused
 from lambda_api.contract import Record, columns, example
-from lambda_api.frame import Frame, refusal
 from lambda_api.manifest import ManifestError
+from lambda_api.middleware import Frame, refusal
 from lambda_api.model import ModelError
+from lambda_api.requests import CSV, JSON, Reader, Refusal, RefusedError, refused
 from lambda_api.service import BatchPrediction, ModelInfo, Prediction, Service
 from lambda_api.settings import Settings, SettingsError
 from lambda_api.telemetry import Telemetry
@@ -274,7 +274,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.exception_handler(ClientDisconnect)(_hung_up)
     app.add_middleware(Frame)
     if settings.cors_origins:
-        from starlette.middleware.cors import CORSMiddleware  # noqa: PLC0415  off by default, and start-up is paid for
+        from starlette.middleware.cors import CORSMiddleware
 
         app.add_middleware(
             CORSMiddleware,

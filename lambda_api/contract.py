@@ -60,7 +60,7 @@ RISK: dict[Level, Literal["Low", "Medium", "High"]] = {
 """A plain reading of the level for people, not a clinical risk."""
 
 
-def _number(low: float, high: float, unit: str, description: str, example: float, decimals: int) -> Any:  # noqa: ANN401  pydantic types Field as Any
+def _number(low: float, high: float, unit: str, description: str, example: float, decimals: int) -> Any:
     return Field(
         ge=low,
         le=high,
@@ -71,7 +71,7 @@ def _number(low: float, high: float, unit: str, description: str, example: float
     )
 
 
-def _choice(description: str, example: str) -> Any:  # noqa: ANN401
+def _choice(description: str, example: str) -> Any:
     return Field(description=description, examples=[example])
 
 

@@ -58,7 +58,7 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
-def _setting(default: Any, parse: Callable[[str], Any]) -> Any:  # noqa: ANN401  dataclasses types field as Any
+def _setting(default: Any, parse: Callable[[str], Any]) -> Any:
     return field(default=default, metadata={"parse": parse})
 
 

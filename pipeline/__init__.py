@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 __all__ = ["load", "load_model", "load_params"]
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  PEP 562: what is heavy is imported when first used
+def __getattr__(name: str) -> Any:
     if name in ("load", "load_model"):
-        from pipeline import notebook  # noqa: PLC0415
+        from pipeline import notebook
 
         return getattr(notebook, name)
     if name == "load_params":
-        from pipeline import params  # noqa: PLC0415
+        from pipeline import params
 
         return params.load
     message = f"module 'pipeline' has no attribute {name!r}"

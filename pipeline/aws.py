@@ -36,17 +36,17 @@ _BUSY = {
 _ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 
 
-def client(service: str, attempts: int = ATTEMPTS) -> Any:  # noqa: ANN401  botocore makes its classes when it runs
+def client(service: str, attempts: int = ATTEMPTS) -> Any:
     """The client of a service, as the environment names account, region and endpoint; call it inside `told`."""
-    from botocore.config import Config  # noqa: PLC0415  only where AWS is asked
-    from botocore.session import get_session  # noqa: PLC0415
+    from botocore.config import Config
+    from botocore.session import get_session
 
     retries = {"total_max_attempts": attempts, "mode": "standard"}
     config = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries=retries)
     return get_session().create_client(service, config=config)
 
 
-def code(error: Any) -> str:  # noqa: ANN401  botocore has no types
+def code(error: Any) -> str:
     """What AWS calls an error."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
@@ -63,7 +63,7 @@ def told(
         needs: Which rights the credentials need.
         raised: The error to raise.
     """
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
@@ -101,7 +101,7 @@ def region() -> str:
     Raises:
         CloudError: It names none.
     """
-    from botocore.session import get_session  # noqa: PLC0415
+    from botocore.session import get_session
 
     found = get_session().get_config_variable("region")
     if not found:
@@ -115,10 +115,10 @@ def signed(service: str, method: str, url: str, body: bytes | None, headers: Map
     Raises:
         CloudError: There are no credentials, or no region.
     """
-    from botocore.auth import SigV4Auth  # noqa: PLC0415
-    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
-    from botocore.exceptions import NoCredentialsError  # noqa: PLC0415
-    from botocore.session import get_session  # noqa: PLC0415
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.exceptions import NoCredentialsError
+    from botocore.session import get_session
 
     with told("the request cannot be signed"):
         credentials = get_session().get_credentials()

@@ -7,9 +7,10 @@ to the same double: the same values always make the same bytes.
 
 import hashlib
 import json
+import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,7 +163,7 @@ def read_data(path: Path) -> bytes:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def read_json(path: Path, made_by: str) -> Any:  # noqa: ANN401  JSON at the edge
+def read_json(path: Path, made_by: str) -> Any:
     """The JSON value in a file that another command makes.
 
     Raises:
@@ -174,7 +175,7 @@ def read_json(path: Path, made_by: str) -> Any:  # noqa: ANN401  JSON at the edg
         raise ModelFileError(f"{path} is not JSON ({error}): make it again with `{made_by}`") from None
 
 
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:  # noqa: ANN401  walks JSON
+def flat(value: Any, prefix: str = "") -> dict[str, Any]:
     """The leaves of nested dicts under dotted names.
 
     >>> flat({"holdout": {"accuracy": 0.5}, "confidence": 0.95})
@@ -204,3 +205,21 @@ def file_digest(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
+Report = Mapping[str, Any]
+
+
+def number(value: object) -> float | None:
+    """The value if it is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)
+
+
+SAMPLE_ROOT = Path("runs/sample")
+
+SAMPLE_STORE = f"sqlite:///{SAMPLE_ROOT.as_posix()}/mlflow.db"
+
+CHAMPION_FOLDER = "models/champion"
+"""Where the champion is exported to below a layout's root: itself laid out as `Layout`."""

@@ -25,14 +25,15 @@ from sklearn.pipeline import Pipeline
 
 from lambda_api.contract import LEVELS
 from lambda_api.model import Model, ModelError
-from pipeline import clean, evaluate, train
 from pipeline import params as parameters
+from pipeline.data import clean
+from pipeline.data.records import COLUMNS, feed
 from pipeline.errors import DataError, ModelFileError
-from pipeline.export import Parity
 from pipeline.files import read_data, write_bytes
+from pipeline.model import evaluate, train
+from pipeline.model.parity import Parity
 from pipeline.params import Params
 from pipeline.progress import Tell, silent
-from pipeline.records import COLUMNS, feed
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """How long work says where it is, without knowing who listens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 Tell = Callable[[str, int, int], None]
 """Called with what is being done, how many parts are done, and how many there are; none at all is a notice to keep."""
@@ -9,3 +9,8 @@ Tell = Callable[[str, int, int], None]
 def silent(what: str, done: int, total: int) -> None:
     """A `Tell` that says nothing."""
     del what, done, total
+
+
+Say = Callable[[str], None]
+
+Fold = Callable[[Iterable[str]], Iterable[str]]

@@ -10,15 +10,16 @@ import pytest
 from hypothesis import settings
 
 from lambda_api.contract import BMI_RANGE, TARGET
-from pipeline import clean, evaluate, register, sample, train
 from pipeline import params as parameters
+from pipeline.data import clean, sample
+from pipeline.data.records import bmi, random_records, rounded, rule_levels
 from pipeline.files import RAW_NAME, Layout, file_digest, write_csv, write_json
+from pipeline.judge import register
+from pipeline.model import evaluate, train
 from pipeline.params import Params
-from pipeline.records import bmi, random_records, rounded, rule_levels
 from pipeline.registry import Registry
-from tests.project import make_project
-
-ROOT = Path(__file__).parents[1]
+from tests.fixtures.project import make_project
+from tests.paths import ROOT
 
 # The machine's load must not fail a test, and a failure must be the same one on every machine.
 settings.register_profile("project", deadline=None, derandomize=True, max_examples=50, database=None)

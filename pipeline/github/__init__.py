@@ -1,1 +1,1 @@
-"""What GitHub is told: groups and annotations of a job, and one comment that stays in place."""
+"""Results -> what GitHub is told: groups and annotations of a job, one comment and one issue that stay in place."""

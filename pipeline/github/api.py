@@ -21,9 +21,9 @@ class GitHub:
     """
 
     def __init__(self, api: str, token: str) -> None:
-        from requests import Session  # noqa: PLC0415  only where something is sent
-        from requests.adapters import HTTPAdapter  # noqa: PLC0415
-        from urllib3.util import Retry  # noqa: PLC0415
+        from requests import Session
+        from requests.adapters import HTTPAdapter
+        from urllib3.util import Retry
 
         self._api, self._session = api.rstrip("/"), Session()
         self._session.trust_env = False  # no .netrc may replace the token
@@ -44,13 +44,13 @@ class GitHub:
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
-    def ask(self, method: str, path: str, **content: Any) -> Any:  # noqa: ANN401  JSON at the edge
+    def ask(self, method: str, path: str, **content: Any) -> Any:
         """The answer to one call; None where GitHub answers without content.
 
         Raises:
             SourceError: GitHub cannot be reached, or refuses.
         """
-        import requests  # noqa: PLC0415
+        import requests
 
         try:
             answer = self._session.request(

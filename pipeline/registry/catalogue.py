@@ -79,7 +79,7 @@ class Catalogue:
             return dict(client.get_run(version.run_id).data.metrics)
 
     def marks(self, version: Version) -> frozenset[str] | None:
-        """`pipeline.result.marks` of the records that a version was judged on; None for one that kept none.
+        """`pipeline.model.result.marks` of the records that a version was judged on; None for one that kept none.
 
         Raises:
             RegistryError: The version's listing is missing or damaged.
@@ -132,7 +132,7 @@ class Catalogue:
         """MLflow's own versions of a model that exists, the oldest first."""
         with self.store.talking() as client:
 
-            def search(page_token: str | None) -> Any:  # noqa: ANN401  mlflow has no types
+            def search(page_token: str | None) -> Any:
                 return client.search_model_versions(f"name='{name}'", page_token=page_token)
 
             return sorted(_all_pages(search), key=lambda version: int(version.version))
@@ -148,7 +148,7 @@ def _all_pages(search: Callable[..., Any]) -> Iterator[Any]:
             return
 
 
-def _version(found: Any, aliases: Mapping[str, int]) -> Version:  # noqa: ANN401
+def _version(found: Any, aliases: Mapping[str, int]) -> Version:
     number, stage = int(found.version), found.tags.get(STAGE_TAG)
     return Version(
         name=found.name,

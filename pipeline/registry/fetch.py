@@ -31,7 +31,7 @@ def fetch(store: Store, version: Version, folder: Path) -> None:
 
 
 def listing(store: Store, version: Version) -> dict[str, Any]:
-    """What `pipeline.result` listed of a version when it was registered.
+    """What `pipeline.model.result` listed of a version when it was registered.
 
     Raises:
         RegistryError: The listing is missing, or not what was registered.
@@ -62,7 +62,7 @@ def _checked(store: Store, version: Version) -> Iterator[Checked]:
         yield checked
 
 
-def _download(client: Any, run_id: str, path: str, folder: Path, where: str) -> bytes:  # noqa: ANN401
+def _download(client: Any, run_id: str, path: str, folder: Path, where: str) -> bytes:
     try:
         return Path(client.download_artifacts(run_id, path, folder)).read_bytes()
     except Exception as error:  # noqa: BLE001  each kind of artefact store raises its own

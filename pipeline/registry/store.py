@@ -78,8 +78,8 @@ class Store:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._client = self._client or self._connect()
-            from mlflow.exceptions import MlflowException  # noqa: PLC0415  takes seconds
-            from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+            from mlflow.exceptions import MlflowException
+            from sqlalchemy.exc import SQLAlchemyError
 
             try:
                 yield self._client
@@ -92,7 +92,7 @@ class Store:
     @contextmanager
     def fluent(self) -> Iterator[Any]:
         """The mlflow module, its global state pointed at this store; what it pointed at before is restored."""
-        import mlflow  # noqa: PLC0415  takes seconds
+        import mlflow
 
         before = os.environ.get("MLFLOW_TRACKING_URI")
         mlflow.set_tracking_uri(self.uri)
@@ -121,11 +121,11 @@ class Store:
             finally:
                 self._alone = False
 
-    def _connect(self) -> Any:  # noqa: ANN401  mlflow has no types
+    def _connect(self) -> Any:
         empty = self.database is not None and _is_empty(self.database)
         for name, value in _ENVIRONMENT.items():
             os.environ.setdefault(name, value)
-        import mlflow  # noqa: PLC0415  takes seconds, so only a command that needs it pays
+        import mlflow
 
         logging.getLogger("alembic").setLevel(logging.WARNING)
         logging.getLogger("mlflow").setLevel(logging.ERROR)

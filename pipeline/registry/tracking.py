@@ -11,18 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from lambda_api import contract
 from lambda_api.contract import TARGET, columns, example
-from pipeline.documents.data_dictionary import UCI_PAGE, UCI_SHA256
+from pipeline.data.ingest import UCI_PAGE, UCI_SHA256
+from pipeline.data.records import COLUMNS, load_processed
 from pipeline.files import Layout, flat, write_bytes
+from pipeline.model.result import Result
 from pipeline.params import Params
-from pipeline.records import COLUMNS, load_processed
 from pipeline.registry.store import Store
 from pipeline.registry.versions import RESULT_FILE, RESULT_TAG
-from pipeline.result import Result
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-TRUSTED_TYPES = ("pipeline.features.BodyMassIndex", "pipeline.forest.VotingForest", "sklearn.tree._tree.Tree")
+TRUSTED_TYPES = (
+    "pipeline.model.features.BodyMassIndex",
+    "pipeline.model.forest.VotingForest",
+    "sklearn.tree._tree.Tree",
+)
 """All that a stored Pipeline may hold besides what skops trusts by itself."""
 
 REQUIREMENTS = ("joblib", "mlflow", "numpy", "pandas", "pydantic", "scikit-learn", "skops")
@@ -68,12 +72,12 @@ def take_away_unfinished(store: Store, experiment: str, result: Result, used: fr
                 client.delete_run(run.info.run_id)
 
 
-def _experiment(store: Store, client: Any, name: str) -> str:  # noqa: ANN401  mlflow has no types
+def _experiment(store: Store, client: Any, name: str) -> str:
     found = client.get_experiment_by_name(name)
     return str(found.experiment_id if found else client.create_experiment(name, store.artifact_location))
 
 
-def _log_files(mlflow: Any, layout: Layout, result: Result) -> None:  # noqa: ANN401
+def _log_files(mlflow: Any, layout: Layout, result: Result) -> None:
     extras = [*layout.figures.glob("*.png"), *layout.plots.glob("*.csv"), layout.model_card]
     listed = [layout.root / path for path in result.files]
     with tempfile.TemporaryDirectory() as temporary:
@@ -83,7 +87,7 @@ def _log_files(mlflow: Any, layout: Layout, result: Result) -> None:  # noqa: AN
         mlflow.log_artifacts(temporary)
 
 
-def _log_data(mlflow: Any, layout: Layout, result: Result) -> None:  # noqa: ANN401
+def _log_data(mlflow: Any, layout: Layout, result: Result) -> None:
     """Name the data as the run's input, with its columns and size; no record leaves its file."""
     frame = load_processed(layout.records)[[*COLUMNS, TARGET]]
     page = UCI_PAGE if result.data_sha256 == UCI_SHA256 else None
@@ -91,8 +95,8 @@ def _log_data(mlflow: Any, layout: Layout, result: Result) -> None:  # noqa: ANN
     mlflow.log_input(mlflow.data.from_pandas(frame, page, TARGET, name, digest), context="training")
 
 
-def _log_pipeline(mlflow: Any, pipeline: "Pipeline") -> str:  # noqa: ANN401
-    import pandas as pd  # noqa: PLC0415
+def _log_pipeline(mlflow: Any, pipeline: "Pipeline") -> str:
+    import pandas as pd
 
     logged = mlflow.sklearn.log_model(
         pipeline,
@@ -107,15 +111,15 @@ def _log_pipeline(mlflow: Any, pipeline: "Pipeline") -> str:  # noqa: ANN401
     return str(logged.model_id)
 
 
-def _signature() -> Any:  # noqa: ANN401
+def _signature() -> Any:
     """The contract's columns as MLflow knows them.
 
     Numbers are declared as `Any`: MLflow refuses a column of whole numbers where a double is declared, and people
     answer in whole numbers. The contract, not MLflow, says what a number may be.
     """
-    from mlflow.models import ModelSignature  # noqa: PLC0415  takes seconds
-    from mlflow.types import ColSpec, DataType, Schema  # noqa: PLC0415
-    from mlflow.types.schema import AnyType  # noqa: PLC0415
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType
 
     inputs = [ColSpec(AnyType() if column.is_number else DataType.string, column.name) for column in columns()]
     return ModelSignature(Schema(inputs), Schema([ColSpec(DataType.string)]))

@@ -10,7 +10,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
-from pipeline.documents.figures import FAINT, GREY, INK, MODEL, RULE, drawing, png
+from pipeline.report.figures import FAINT, GREY, INK, MODEL, RULE, drawing, png
 from pipeline.watch.judgement import DEVIATIONS
 from pipeline.watch.tally import MEASURES, NAMES, Measure, Tally
 from pipeline.watch.watched import VersionWatched, Window

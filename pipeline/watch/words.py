@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.changes import markdown
+from pipeline.report import markdown
 from pipeline.watch.judgement import Finding
 from pipeline.watch.watched import VersionWatched, Watched, Window, iso
 

@@ -14,9 +14,10 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from lambda_api.manifest import MANIFEST_FILE, Support
 from pipeline.files import Layout, write_json
-from pipeline.service.emulate import free_port
-from pipeline.service.package import package_layout
-from tests.conftest import ROOT, once
+from pipeline.ship.emulate import free_port
+from pipeline.ship.package import package_layout
+from tests.conftest import once
+from tests.paths import ROOT
 
 PHONE, DESKTOP = ViewportSize(width=390, height=844), ViewportSize(width=1280, height=900)
 START_SECONDS = 30

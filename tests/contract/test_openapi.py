@@ -4,15 +4,14 @@ import copy
 import json
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.service.package import openapi
+from pipeline.ship.package import openapi
 from tests.contract.breaking import breaking, major
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 DOCUMENT = "docs/openapi.json"
 
 

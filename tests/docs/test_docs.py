@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import report
 from pipeline.files import Layout
+from pipeline.report import write as report
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from golden_hook.golden import Ask, SilentError, differences
-from lambda_api.bodies import Reader
+from lambda_api.requests import Reader
 from lambda_api.service import Service
 
 READER = Reader(6_000_000, 5_000)
@@ -63,7 +63,7 @@ def test_another_file_of_golden_answers_or_another_model_is_told_by_its_digest(g
 def test_another_label_is_told_with_its_record_and_what_was_expected(golden: bytes, asked: Ask) -> None:
     expected = json.loads(golden)["cases"][1]["prediction"]
 
-    def change(answer: Any) -> None:  # noqa: ANN401
+    def change(answer: Any) -> None:
         answer["predictions"][1]["prediction"] = "Nothing"
 
     assert differences(golden, changed(asked, "/predict_batch", change)) == (
@@ -72,7 +72,7 @@ def test_another_label_is_told_with_its_record_and_what_was_expected(golden: byt
 
 
 def test_a_probability_that_moved_by_more_than_rounding_is_told(golden: bytes, asked: Ask) -> None:
-    def change(answer: Any) -> None:  # noqa: ANN401
+    def change(answer: Any) -> None:
         answer["probabilities"]["Obesity_Type_I"] += 0.25
 
     assert differences(golden, changed(asked, "/predict", change)) == (
@@ -81,7 +81,7 @@ def test_a_probability_that_moved_by_more_than_rounding_is_told(golden: bytes, a
 
 
 def test_many_differences_are_counted(golden: bytes, asked: Ask) -> None:
-    def change(answer: Any) -> None:  # noqa: ANN401
+    def change(answer: Any) -> None:
         for one in answer["predictions"]:
             one["prediction"] = "Nothing"
 

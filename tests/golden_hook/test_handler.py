@@ -9,10 +9,10 @@ import onnx
 import pytest
 
 from pipeline.files import digest
-from pipeline.service import bundle
-from pipeline.service.emulate import Emulated, emulated, template_environment
-from tests.conftest import ROOT
-from tests.golden_hook.lambda_endpoint import VERSION, endpoint
+from pipeline.ship import bundle
+from pipeline.ship.emulate import Emulated, emulated, template_environment
+from tests.fakes.lambda_endpoint import VERSION, endpoint
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.xdist_group("built")
 

@@ -17,10 +17,11 @@ from lambda_api.app import create_app, serve
 from lambda_api.service import Service
 from lambda_api.settings import Settings
 from pipeline.files import Layout
-from pipeline.service.emulate import TOOLS
-from pipeline.service.gateway import Reply, event, reply
-from pipeline.service.package import package_layout
-from tests.conftest import ROOT, once
+from pipeline.ship.emulate import TOOLS
+from pipeline.ship.gateway import Reply, event, reply
+from pipeline.ship.package import package_layout
+from tests.conftest import once
+from tests.paths import ROOT
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,8 @@ import pytest
 
 from lambda_api.bins import BINNINGS, BINS_ID
 from lambda_api.contract import BMI_RANGE
-from pipeline.records import COLUMNS, bmi, random_records
-from tests.conftest import ROOT
+from pipeline.data.records import COLUMNS, bmi, random_records
+from tests.paths import ROOT
 
 
 @pytest.mark.parametrize(

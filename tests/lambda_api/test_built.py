@@ -21,14 +21,14 @@ from lambda_api.contract import Record, example
 from lambda_api.service import Service
 from pipeline.errors import ModelFileError
 from pipeline.files import file_digest
-from pipeline.service import bundle, gateway
-from pipeline.service.emulate import Emulated, EmulationError, emulated, runtime_python, template_environment
-from tests.conftest import ROOT
+from pipeline.ship import bundle, gateway
+from pipeline.ship.emulate import Emulated, EmulationError, emulated, runtime_python, template_environment
 from tests.lambda_api.conftest import sam
+from tests.paths import ROOT
 
 pytestmark = pytest.mark.xdist_group("built")
 
-EVENTS = ROOT / "tests/events"
+EVENTS = ROOT / "tests/fixtures/events"
 HTTP = build_opener(ProxyHandler({}))
 
 

@@ -8,19 +8,20 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-EVENTS = ROOT / "tests/events"
+from tests.paths import ROOT
+
+EVENTS = ROOT / "tests/fixtures/events"
 
 # Prints what the program below `body` finds, as JSON on the last line.
 PREAMBLE = """\
 import json, sys, warnings
 warnings.simplefilter("ignore", DeprecationWarning)  # Mangum's way to the event loop, on newer Pythons
 def event(name):
-    return json.loads(open(f"tests/events/{name}.json").read())
+    return json.loads(open(f"tests/fixtures/events/{name}.json").read())
 """
 
 
-def in_a_new_process(body: str, model_dir: Path, **environment: str) -> Any:  # noqa: ANN401  JSON
+def in_a_new_process(body: str, model_dir: Path, **environment: str) -> Any:
     """The last line that a program prints, with the model named and nothing else in its environment."""
     done = subprocess.run(
         [sys.executable, "-c", PREAMBLE + body],

@@ -16,8 +16,8 @@ import pytest
 from lambda_api import contract
 from lambda_api.contract import LEVELS
 from lambda_api.model import Model, ModelError
+from pipeline.data.records import COLUMNS, feed, load_processed, random_records
 from pipeline.files import Layout
-from pipeline.records import COLUMNS, feed, load_processed, random_records
 
 Change = Callable[[bytes], bytes]
 

@@ -8,8 +8,8 @@ from lambda_api.contract import LEVELS, RISK, Record, bmi_level, example
 from lambda_api.manifest import ManifestError, Support
 from lambda_api.model import ModelError
 from lambda_api.service import Answer, Service
+from pipeline.data.records import COLUMNS, random_records, rounded
 from pipeline.files import Layout
-from pipeline.records import COLUMNS, random_records, rounded
 
 
 def record(**values: object) -> Record:

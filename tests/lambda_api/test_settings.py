@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 
 from lambda_api.settings import Settings, SettingsError, read
+from tests.paths import ROOT
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
     assert read({"PATH": "/bin"}) == Settings(
-        model_dir=Path(__file__).parents[2] / "model",
+        model_dir=ROOT / "model",
         max_records=5000,
         max_body_bytes=6_000_000,
         cors_origins=(),

@@ -9,7 +9,7 @@ from lambda_api.bins import BINS_ID
 from lambda_api.contract import Record, columns, example
 from lambda_api.service import Service
 from lambda_api.telemetry import Telemetry
-from pipeline.records import COLUMNS
+from pipeline.data.records import COLUMNS
 
 ODD = {"Age": 37.25, "Height": 1.7345, "Weight": 81.875, "FCVC": 2.125, "NCP": 3.375, "CH2O": 1.625, "FAF": 0.875}
 

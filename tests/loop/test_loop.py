@@ -13,14 +13,14 @@ import pytest
 
 from golden_hook.golden import differences
 from lambda_api.app import start
+from pipeline.data.records import COLUMNS
 from pipeline.params import Params
-from pipeline.records import COLUMNS
-from pipeline.service import gateway
-from tests.github import REPOSITORY, TOKEN, FakeGitHub, serving
+from pipeline.ship import gateway
+from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serving
+from tests.fixtures.predictions import people
+from tests.fixtures.project import Project
 from tests.lambda_api.conftest import Client, event_loop_in_this_thread
-from tests.pipeline.test_add import NAME, cloned, invented, project, shell, team
-from tests.predictions import people
-from tests.project import Project
+from tests.pipeline.data.test_pin import NAME, cloned, invented, project, shell, team
 
 __all__ = ["event_loop_in_this_thread", "project", "team"]
 
@@ -28,7 +28,7 @@ SERVE = """
 import asyncio, json, sys
 asyncio.set_event_loop(asyncio.new_event_loop())
 from lambda_api.handler import handler
-from pipeline.service.gateway import event
+from pipeline.ship.gateway import event
 for body in open(sys.argv[1]):
     answer = handler(event("POST", "/predict", [("content-type", "application/json")], body.encode()), None)
     assert answer["statusCode"] == 200, answer
@@ -75,7 +75,7 @@ def packaged(place: Project) -> str:
     done = place.run("package")
     assert done.returncode == 0, done.stderr
     app = start({"OBESITY_MODEL_DIR": str(place.root / "build/model")})
-    from mangum import Mangum  # noqa: PLC0415
+    from mangum import Mangum
 
     client = Client(Mangum(app, lifespan="off"))
 

@@ -12,7 +12,7 @@ from pipeline import notebook
 from pipeline.errors import DataError, ModelFileError
 from pipeline.files import Layout
 from pipeline.params import Params
-from tests.conftest import ROOT
+from tests.paths import ROOT
 
 
 def test_the_documented_example_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

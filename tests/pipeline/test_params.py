@@ -12,8 +12,9 @@ from ruamel.yaml import YAML
 
 from pipeline.errors import ParamsError
 from pipeline.params import Grid, Params, load
+from tests.paths import ROOT
 
-PROJECT = Path(__file__).parents[2] / "params.yaml"
+PROJECT = ROOT / "params.yaml"
 
 
 @pytest.fixture

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 import pytest
 from moto.server import ThreadedMotoServer
 
-from pipeline import sample
+from pipeline.data import sample
 from pipeline.params import Params
-from tests.aws.account import Account, account
-from tests.project import make_project
-from tests.workflows.hub import COPIED, ROOT, TOOLS, Hub, Ran
+from tests.fakes.account import Account, account
+from tests.fakes.hub import COPIED, TOOLS, Hub, Ran
+from tests.fixtures.project import make_project
+from tests.paths import ROOT
 
 FEW_TREES, MORE_TREES = {"n_estimators": 8}, {"n_estimators": 20}
 """Of two forests on the same 600 invented records, the second passes the gate against the first, and not vice versa."""

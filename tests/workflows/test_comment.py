@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.github import FakeGitHub, event, pull, serving
-from tests.workflows.hub import Hub, Ran
+from tests.fakes.github import FakeGitHub, event, pull, serving
+from tests.fakes.hub import Hub, Ran
 
 pytestmark = [pytest.mark.workflows, pytest.mark.xdist_group("workflows")]
 

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
+
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 WORKFLOW = {path.stem: path for path in WORKFLOWS}
 FILES = [*WORKFLOWS, *sorted((ROOT / ".github/actions").rglob("action.yml"))]
 
 
-def read(path: Path) -> Any:  # noqa: ANN401  YAML at the edge
+def read(path: Path) -> Any:
     found = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     return {("on" if key is True else key): value for key, value in found.items()}
 

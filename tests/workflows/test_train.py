@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.files import Layout, digest, file_digest
-from tests.workflows.hub import Hub, Ran
+from tests.fakes.hub import Hub, Ran
 
 pytestmark = [pytest.mark.workflows, pytest.mark.xdist_group("workflows")]
 

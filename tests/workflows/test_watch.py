@@ -8,10 +8,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pipeline.github import drift
-from tests.github import FakeGitHub, serving
-from tests.predictions import log, people
-from tests.workflows.hub import Hub, Ran
+from pipeline.github import issue as drift
+from tests.fakes.github import FakeGitHub, serving
+from tests.fakes.hub import Hub, Ran
+from tests.fixtures.predictions import log, people
 
 pytestmark = [pytest.mark.workflows, pytest.mark.xdist_group("workflows")]
 

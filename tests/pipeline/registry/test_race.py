@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from pipeline.registry import Registry
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[3]
 NAME = "obesity_classifier"
 ROUNDS = 4
 

@@ -16,7 +16,8 @@ from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
 from lambda_api.contract import example
-from pipeline.cli_registry import app
+from pipeline import s3
+from pipeline.cli.registry import app
 from pipeline.errors import RaceLostError, RegistryError
 from pipeline.files import file_digest
 from pipeline.registry import Registry, portable, remote_store
@@ -81,7 +82,7 @@ def at(folder: Path) -> Registry:
 
 def stored(url: str) -> dict[str, bytes]:
     """Every object below the address, by key."""
-    from botocore.session import get_session  # noqa: PLC0415
+    from botocore.session import get_session
 
     bucket = url.removeprefix("s3://").partition("/")[0]
     client = get_session().create_client("s3")
@@ -279,7 +280,7 @@ def test_a_store_without_work_is_replaced_without_asking(
 
 def test_a_damaged_object_is_refused_and_the_registry_stays(first: Registry, url: str, tmp_path: Path) -> None:
     push(first.store, url)
-    bucket = remote_store.Bucket(url)
+    bucket = s3.Bucket(url)
     key = next(key for key in sorted(stored(url)) if "/pieces/" in key).removeprefix("registry/")
     found = bucket.get(key)
     assert found is not None
@@ -299,7 +300,7 @@ def test_a_damaged_object_is_refused_and_the_registry_stays(first: Registry, url
 def test_a_listing_that_names_files_elsewhere_is_refused(
     url: str, tmp_path: Path, listed: dict[str, object], message: str
 ) -> None:
-    bucket, text = remote_store.Bucket(url), json.dumps(listed).encode()
+    bucket, text = s3.Bucket(url), json.dumps(listed).encode()
     sha256 = remote_store.digest(text)
     bucket.put(f"pieces/{path_of(sha256)}", text, None)
     bucket.put("state.json", json.dumps({"format": 1, "sequence": 1, "listing": sha256}).encode(), None)
@@ -309,13 +310,13 @@ def test_a_listing_that_names_files_elsewhere_is_refused(
 
 @pytest.mark.parametrize("state", [b"no json", b"[]", b"{}", b'{"format": 1, "sequence": 1}'])
 def test_a_state_that_is_none_is_refused(url: str, tmp_path: Path, state: bytes) -> None:
-    remote_store.Bucket(url).put("state.json", state, None)
+    s3.Bucket(url).put("state.json", state, None)
     with pytest.raises(RegistryError, match="is no registry's state"):
         pull(at(tmp_path / "second").store, url)
 
 
 def test_a_state_of_a_newer_format_is_refused(url: str, tmp_path: Path) -> None:
-    remote_store.Bucket(url).put("state.json", b'{"format": 2}', None)
+    s3.Bucket(url).put("state.json", b'{"format": 2}', None)
     with pytest.raises(RegistryError, match="newer version"):
         pull(at(tmp_path / "second").store, url)
 

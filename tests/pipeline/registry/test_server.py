@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import gate
 from pipeline.files import Layout, read_json
+from pipeline.judge import gate
+from pipeline.judge.register import register
 from pipeline.params import Params
-from pipeline.register import register
 from pipeline.registry import Registry
 
 NAME = "obesity_classifier"

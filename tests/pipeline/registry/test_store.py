@@ -9,8 +9,7 @@ import pytest
 
 from pipeline.errors import RegistryError
 from pipeline.registry import Registry
-
-ROOT = Path(__file__).parents[3]
+from tests.paths import ROOT
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from lambda_api.service import Service
 from pipeline.files import Layout
-from pipeline.service.package import package_layout
+from pipeline.ship.package import package_layout
 from tests.conftest import once
 
 

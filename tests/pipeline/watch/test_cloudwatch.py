@@ -16,7 +16,7 @@ from pipeline import aws
 from pipeline.errors import LogError, SourceError
 from pipeline.watch import Terms, watch, watch_log
 from pipeline.watch.watched import Lines
-from tests.answers import MINUTE, Visits, older
+from tests.fixtures.answers import MINUTE, Visits, older
 
 NOW = datetime.now(UTC)
 SECRET = "wJalrXUtnFEMI-not-a-real-secret"  # noqa: S105  a made-up one, to see that it is never told
@@ -34,7 +34,7 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def client(server: str, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401  botocore has no types
+def client(server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Its client for logs, as the environment says."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
@@ -43,7 +43,7 @@ def client(server: str, monkeypatch: pytest.MonkeyPatch) -> Any:  # noqa: ANN401
     return aws.client("logs")
 
 
-def put(client: Any, lines: list[bytes], streams: int = 2) -> str:  # noqa: ANN401
+def put(client: Any, lines: list[bytes], streams: int = 2) -> str:
     """A log group with these lines, dealt out to streams as several Lambda instances write them."""
     group = f"/aws/lambda/obesity-levels-{uuid.uuid4().hex}"
     client.create_log_group(logGroupName=group)
@@ -70,7 +70,7 @@ def lines() -> list[bytes]:
     return [*visits.ask(900), *visits.ask(300, older)]
 
 
-def test_a_log_group_is_read_page_by_page_and_says_what_a_file_would(client: Any, lines: list[bytes]) -> None:  # noqa: ANN401
+def test_a_log_group_is_read_page_by_page_and_says_what_a_file_would(client: Any, lines: list[bytes]) -> None:
     told: list[tuple[int, int]] = []
     group = put(client, lines)
     found = watch_log(f"cloudwatch:{group}", NOW, tell=lambda _, done, total: told.append((done, total)))
@@ -82,7 +82,7 @@ def test_a_log_group_is_read_page_by_page_and_says_what_a_file_would(client: Any
 
 
 def test_what_lies_before_is_read_only_as_long_as_no_reference_was_kept(
-    client: Any,  # noqa: ANN401
+    client: Any,
     lines: list[bytes],
     tmp_path: Path,
 ) -> None:
@@ -98,7 +98,7 @@ def test_what_lies_before_is_read_only_as_long_as_no_reference_was_kept(
     assert (first.drifting, again.drifting) == (("3",), ("3",))
 
 
-def test_a_group_that_is_not_there_is_told(client: Any) -> None:  # noqa: ANN401
+def test_a_group_that_is_not_there_is_told(client: Any) -> None:
     assert client
     with pytest.raises(SourceError) as raised:
         watch_log("cloudwatch:/aws/lambda/gone", NOW)
@@ -108,20 +108,20 @@ def test_a_group_that_is_not_there_is_told(client: Any) -> None:  # noqa: ANN401
     )
 
 
-def test_a_group_without_a_line_of_ours_is_told(client: Any) -> None:  # noqa: ANN401
+def test_a_group_without_a_line_of_ours_is_told(client: Any) -> None:
     with pytest.raises(LogError, match="none of its 0 lines tells of a prediction"):
         watch_log(f"cloudwatch:{put(client, [])}", NOW)
 
 
 @pytest.mark.parametrize("name", ["", "with spaces", "a" * 600])
-def test_a_name_that_no_group_can_have_is_told_in_a_line(client: Any, name: str) -> None:  # noqa: ANN401
+def test_a_name_that_no_group_can_have_is_told_in_a_line(client: Any, name: str) -> None:
     assert client
     with pytest.raises(SourceError, match=r"^cloudwatch:.* cannot be read"):
         watch_log(f"cloudwatch:{name}", NOW)
 
 
 def test_a_network_that_is_not_there_is_told_in_a_line_without_a_secret(
-    client: Any,  # noqa: ANN401
+    client: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert client

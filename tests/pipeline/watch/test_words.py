@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.image import imread
 from rich.console import Console
 
-from pipeline.documents.figures import RULE, drawing
+from pipeline.report.figures import RULE, drawing
 from pipeline.watch import Watched, picture, references, watch, words
 from pipeline.watch.tally import MEASURES
-from tests.answers import Visits, older
+from tests.fixtures.answers import Visits, older
 
 
 def shown(found: Watched, width: int = 100) -> str:

@@ -1,0 +1,148 @@
+"""`pipeline ci ...`: the pieces that the workflows call; they do the same on a laptop, where nobody listens."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.errors import GateRefusal, InputError, ReproductionError
+from pipeline.github import actions
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+app = typer.Typer(
+    name="ci",
+    help="The pieces that the workflows call, one by one.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters.")]
+Publish = Annotated[bool, typer.Option("--publish", help="The result is to be published; never take the sample.")]
+PARAMS = Path("params.yaml")
+
+
+def _params(path: Path) -> "Params":
+    from pipeline import params
+
+    return params.load(path)
+
+
+def say(line: str) -> None:
+    typer.echo(line)
+    sys.stdout.flush()  # its place in the log is between what others print
+
+
+def annotate(kind: str, text: str, **where: str) -> None:
+    say(actions.command(kind, text, **where) if actions.on_github() else text)
+
+
+def tell(what: str, done: int, total: int) -> None:
+    del done, total
+    typer.echo(what, err=True)
+
+
+@app.command()
+def repro(publish: Publish = False, params: ParamsFile = PARAMS) -> None:
+    """Get the data and run every stage anew.
+
+    Without data it says so and takes the sample, unless the result is to be published.
+    """
+    from pipeline.loop import ci
+
+    fold = actions.folded if actions.on_github() else iter
+    why = ci.repro(_params(params), say, fold, publish=publish)
+    if why:
+        annotate("warning", f"{why}\nTaken instead: the embedded sample, which is never published.", title="SAMPLE")
+
+
+@app.command()
+def lock() -> None:
+    """Refuse a dvc.lock that is not what `ci repro` made.
+
+    The one that should have been committed goes to build/report/dvc.lock.
+    """
+    from pipeline.loop import ci
+
+    if ci.is_sample():
+        annotate("notice", "dvc.lock was not checked: the data is not here", file=str(ci.LOCK), title="SAMPLE")
+        return
+    stale = ci.stale()
+    for item in stale:
+        told = f"{item.path} is stale, it is not what the code makes: {item.what}"
+        annotate("error", f"{told}. Run `make run` and commit {item.path}", file=str(item.path), title="stale")
+    if stale:
+        raise ReproductionError(f"stale: {', '.join(str(item.path) for item in stale)}")
+    say("dvc.lock is what code, params and data make, byte for byte")
+
+
+@app.command()
+def judge(
+    publish: Publish = False,
+    why: Annotated[str, typer.Option(envvar="REASON", help="The reason, for the registry's history.")] = "",
+    store: Annotated[
+        str | None, typer.Option(envvar="REGISTRY_URL", help="Where the registry is kept: s3://bucket/prefix.")
+    ] = None,
+    params: ParamsFile = PARAMS,
+) -> None:
+    """Let the gate decide; exit code 3 if it refuses.
+
+    With --publish the result is registered, and registry, data and models are pushed; without, nothing changes.
+    """
+    from rich.console import Console
+
+    from pipeline.cli.show import registry as show_registry
+    from pipeline.loop import ci
+
+    loaded = _params(params)
+    if publish:
+        if not store and not os.environ.get("MLFLOW_TRACKING_URI"):
+            annotate(
+                "warning", "The registry is lost with this runner: set the variable REGISTRY_URL", title="registry"
+            )
+        judged = ci.publish(loaded, store or None, why, tell)
+    else:
+        judged = ci.judge(loaded, store or None, lambda line: annotate("notice", line, title="registry"), tell)
+    Console(width=160).print(show_registry.verdict(judged.verdict))
+    actions.hand_on(judged.as_outputs())
+    if judged.verdict.outcome == "refused":
+        annotate("error", judged.verdict.text, title="gate")
+        raise GateRefusal("the challenger is not promoted; the champion stays")
+
+
+@app.command()
+def report(
+    against: Annotated[str, typer.Option(help="The commit to compare with; empty: where this work started.")] = "",
+) -> None:
+    """Write build/report/: what changed, for the summary of the job and the comment, and every report file."""
+    from pipeline.loop import ci
+
+    actions.summarize(ci.report(against))
+    say(f"{ci.HANDED_OVER}/report.md")
+
+
+@app.command()
+def comment(
+    report: Annotated[Path, typer.Argument(help="The report that the run left, if any.", show_default=False)],
+    event: Annotated[Path, typer.Option(envvar="GITHUB_EVENT_PATH", help="The workflow_run event.")],
+    api: Annotated[str, typer.Option(envvar="GITHUB_API_URL", help="Of GitHub.")] = "https://api.github.com",
+    token: Annotated[str, typer.Option(envvar="GITHUB_TOKEN", help="May write to pull requests.")] = "",
+) -> None:
+    """Post a finished run's report on its pull request, or update what was posted.
+
+    One comment, whatever is pushed.
+    """
+    from pipeline.github import comment as sticky
+    from pipeline.github.api import GitHub
+
+    if not token:
+        raise InputError("GITHUB_TOKEN is empty: it must be a token that may write to pull requests")
+    run = sticky.Run.of_event(json.loads(event.read_text(encoding="utf-8")))
+    with GitHub(api, token) as github:
+        say(sticky.post(github, run, sticky.read(report)))

@@ -1,0 +1,123 @@
+"""`pipeline ci ...`, after training: the pieces that deploy.yml, rollback.yml and watch.yml call."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.cli.ci import PARAMS, ParamsFile, annotate, say, tell
+from pipeline.errors import InputError
+from pipeline.github import actions
+
+app = typer.Typer()
+
+
+@contextmanager
+def _annotated(title: str) -> Iterator[None]:
+    """A block whose bad input is also shown on top of the run."""
+    try:
+        yield
+    except InputError as error:
+        if actions.on_github():
+            say(actions.command("error", str(error), title=title))
+        raise
+
+
+@app.command()
+def require(
+    names: Annotated[list[str], typer.Argument(help="Variables that must not be empty.", show_default=False)],
+) -> None:
+    """Refuse to go on where a variable of the repository or environment is not set."""
+    with _annotated("settings"):
+        if missing := [name for name in names if not os.environ.get(name)]:
+            raise InputError(
+                f"{', '.join(missing)} not set: set it under Settings, Environments (or Secrets and variables, "
+                "Actions); README.md says what for"
+            )
+
+
+@app.command()
+def fetch(
+    version: Annotated[str, typer.Option(envvar="VERSION", help="A version's number or alias.")] = "champion",
+    sha256: Annotated[str, typer.Option(envvar="SHA256", help="What its graph must be; empty: not known.")] = "",
+    store: Annotated[
+        str | None, typer.Option(envvar="REGISTRY_URL", help="Where the registry is kept: s3://bucket/prefix.")
+    ] = None,
+    params: ParamsFile = PARAMS,
+) -> None:
+    """Fetch the version that is to be deployed to build/candidate/, so that its provenance can be verified."""
+    from pipeline import params as parameters
+    from pipeline.ship import signed as deployable
+
+    with _annotated("model"):
+        fetched = deployable.fetch(parameters.load(params), store or None, version, sha256 or None, tell)
+    actions.hand_on(fetched.as_outputs())
+    say(f"{deployable.CANDIDATE}: version {fetched.version}, SHA-256 {fetched.sha256}")
+
+
+@app.command()
+def contents(
+    sha256: Annotated[str, typer.Option(envvar="SHA256", help="Of the graph that must be in it.")],
+) -> None:
+    """List every file of the built package with its SHA-256, in build/package.sha256, to be signed and verified."""
+    from pipeline.ship import signed as deployable
+
+    with _annotated("package"):
+        found = deployable.contents(sha256)
+    say(f"{deployable.LISTING}: SHA-256 {found}")
+
+
+@app.command()
+def watch(
+    log: Annotated[
+        str, typer.Option(envvar="WATCH_LOG", metavar="FILE|PATTERN|cloudwatch:GROUP", help="The service's log.")
+    ],
+    since: Annotated[str, typer.Option(help="Compare what came since: 12h, 7d, 2w or a date.")] = "7d",
+    store: Annotated[
+        str | None, typer.Option(envvar="REGISTRY_URL", help="Where references are kept: s3://bucket/prefix.")
+    ] = None,
+) -> None:
+    """Compare recent requests with each version's first, and write build/watch/ for the issue.
+
+    Drift is an answer here, not a failure: exit code 0. References are kept in S3 between runs.
+    """
+    from pipeline.loop import watch as ci_watch
+    from pipeline.watch import Terms, words
+    from pipeline.watch.terms import moment
+
+    now = datetime.now(UTC)
+    if not store:
+        lost = "References are lost with this runner, so drift slower than the log is not seen: set REGISTRY_URL"
+        annotate("warning", lost, title="references")
+    with _annotated("watch"):
+        found = ci_watch.watch(log, store or None, now, Terms(since=moment(since, now)), tell)
+    actions.summarize(words.issue(found))
+    say(words.headline(found))
+
+
+@app.command()
+def drift(  # noqa: PLR0913, PLR0917  what GitHub gives to every job
+    folder: Annotated[Path, typer.Argument(help="What `ci watch` wrote.", show_default=False)],
+    repository: Annotated[str, typer.Option(envvar="GITHUB_REPOSITORY", help="OWNER/NAME.")],
+    run_id: Annotated[str, typer.Option(envvar="GITHUB_RUN_ID", help="Of the run that speaks.")],
+    picture: Annotated[str, typer.Option(envvar="PICTURE", help="Where the pictures are to be seen.")],
+    branch: Annotated[str, typer.Option(envvar="GITHUB_REF_NAME", help="That retrain.yml is started on.")] = "main",
+    retrain: Annotated[bool, typer.Option("--retrain", help="Start retrain.yml, once for each drift.")] = False,
+    server: Annotated[str, typer.Option(envvar="GITHUB_SERVER_URL", help="Of GitHub.")] = "https://github.com",
+    api: Annotated[str, typer.Option(envvar="GITHUB_API_URL", help="Of GitHub.")] = "https://api.github.com",
+    token: Annotated[str, typer.Option(envvar="GITHUB_TOKEN", help="May write issues and start workflows.")] = "",
+) -> None:
+    """Keep one issue about drift: opened when it begins, updated while it lasts, closed when it is over."""
+    from pipeline.github import issue as door
+    from pipeline.github.api import GitHub
+
+    if not token:
+        raise InputError("GITHUB_TOKEN is empty: it must be a token that may write issues")
+    run = door.Run(repository, branch, f"{server}/{repository}/actions/runs/{run_id}", picture)
+    with GitHub(api, token) as github:
+        for told in door.tell(github, run, door.Seen.of_folder(folder), retrain=retrain):
+            say(told)

@@ -1,0 +1,40 @@
+"""New records -> what a person sees of them before they are taken. Reads values, prints nothing."""
+
+import math
+from typing import TYPE_CHECKING
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from pipeline.cli.show.results import table
+
+if TYPE_CHECKING:
+    from pipeline.data.additions import Additions
+    from pipeline.data.shift import Moved
+
+
+def additions(found: "Additions") -> RenderableType:
+    """How many records are new, their levels, how far each column moved, and whether their labels can be right."""
+    skipped = {"in the data already": found.known, "twice in the file": found.repeated}
+    told = "".join(f", {count} {why}" for why, count in skipped.items() if count)
+    levels = ", ".join(f"{level} {count}" for level, count in found.levels.items() if count)
+    shown = table(f"Beside the {found.rule_before.records} {_kin(found)}records that are there")
+    for heading in ("column", "moved by", "beyond chance", "there -> new"):
+        shown.add_column(heading, overflow="fold")
+    for moved in found.moved:
+        shown.add_row(moved.drift.column, _amount(moved), "yes" if moved.beyond_chance else "", moved.drift.told)
+    rule = f"BMI rule: gives {found.rule.share:.1%} of the new labels, {found.rule_before.share:.1%} of those there"
+    style = "bold red" if found.contradicts else ""
+    warning = ": the new labels CONTRADICT the records' own height and weight" if found.contradicts else ""
+    head = Text(f"{found.added} new records in {found.name}{told}\nlevels: {levels}")
+    return Group(head, Text(), shown, Text(rule + warning, style=style))
+
+
+def _kin(found: "Additions") -> str:
+    return "" if found.beside == "all" else f"{found.beside} "
+
+
+def _amount(moved: "Moved") -> str:
+    if moved.drift.kind == "mix":
+        return f"{moved.drift.amount:.1%} of rows"
+    return f"{moved.drift.amount:.2f} deviations" if math.isfinite(moved.drift.amount) else "away from a constant"

@@ -1,0 +1,160 @@
+"""Results -> rich renderables: what a person sees in the terminal. Reads values and report files, prints nothing."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.files import Layout, read_json
+
+if TYPE_CHECKING:
+    from pipeline.loop.retrain import Retrained
+    from pipeline.model.predict import Predicted
+    from pipeline.model.reproduce import Reproduction
+
+SHOWN_DIGITS = 12
+"""Of a digest, in tables."""
+
+
+def _short(share: float) -> str:
+    """Three decimals without the leading zero, so that a row fits a terminal of 80 columns."""
+    return f"{share:.3f}".removeprefix("0")
+
+
+def _share(scores: dict[str, Any], name: str = "accuracy") -> str:
+    return f"{scores[name]:.4f} [dim]\\[{_short(scores[f'{name}_low'])}, {_short(scores[f'{name}_high'])}][/dim]"
+
+
+def table(title: str) -> Table:
+    """An empty table in the look that all of them share; the title may hold markup."""
+    return Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1))
+
+
+def one_line(layout: Layout) -> str:
+    """The figure that matters most, with its interval, beside the BMI rule's on the same rows."""
+    scores = read_json(layout.metrics, "pipeline evaluate")["out_of_fold"]
+    rule = scores["baselines"]["bmi_rule"]["accuracy"]
+    mark = "sample: " if is_sample(layout) else ""
+    return f"{mark}accuracy {_share(scores)} on {scores['rows']} rows out of fold; the BMI rule {rule:.4f}"
+
+
+def is_sample(layout: Layout) -> bool:
+    """Whether the layout's results were made from the embedded sample."""
+    return bool(read_json(layout.data_report, "pipeline clean")["source"] == "sample")
+
+
+def metrics(layout: Layout, champion: dict[str, float] | None = None) -> Table:
+    """Accuracy with its interval on each set of rows; the BMI rule, the majority and the champion beside the model.
+
+    Args:
+        layout: Where the reports lie.
+        champion: The champion's figures by their dotted names in metrics.json, measured when it was registered.
+    """
+    found = read_json(layout.metrics, "pipeline evaluate")
+    mark = "[bold yellow]sample[/bold yellow]: a" if is_sample(layout) else "A"
+    shown = table(f"{mark}ccuracy with its {found['confidence']:.0%} interval")
+    headings = ["measured on", "rows", "this model", "BMI rule"] + ["champion"] * (champion is not None)
+    for heading in headings:
+        shown.add_column(heading, justify="right" if heading == "rows" else "left", overflow="fold")
+
+    def row(label: str, name: str, scores: dict[str, Any], rule: str = "", figure: str = "accuracy") -> None:
+        known = (champion or {}).get(f"{name}.{figure}")
+        cells = [_share(scores, figure), rule, f"{known:.4f}" if known is not None else ""]
+        shown.add_row(label, str(scores["rows"]), *cells[: len(headings) - 2])
+
+    for label, name in (("holdout", "holdout"), ("out of fold", "out_of_fold")):
+        row(label, name, found[name], _share(found[name]["baselines"]["bmi_rule"]))
+    origins = found["slices"].get("origin", {})
+    for origin, scores in origins.items() if len(origins) > 1 else ():
+        row(f"  {origin}", f"slices.origin.{origin}", scores, f"{scores['bmi_rule_accuracy']:.4f}")
+    if "leak_adjusted" in found:
+        row(
+            "kin left out",
+            "leak_adjusted",
+            found["leak_adjusted"],
+            _share(found["leak_adjusted"]["baselines"]["bmi_rule"]),
+        )
+    people = found["plausible_people"]["out_of_fold"]
+    row("plausible", "plausible_people.out_of_fold", people, "the truth", "agreement")
+    return shown
+
+
+def reproduction(found: "Reproduction", raw: Path) -> RenderableType:
+    """Every file's digest in both runs, and the largest difference of any metric."""
+    shown = table(f"Two runs of {escape(str(raw))}, other hash seed, cores and instructions")
+    for heading in ("file", "first run", "second run", ""):
+        shown.add_column(heading)
+    for file in found.files:
+        digests = [value[:SHOWN_DIGITS] if value else "missing" for value in file.digests]
+        shown.add_row(escape(file.name), *digests, "equal" if file.equal else "[bold red]differs[/bold red]")
+    summary = f"{len(found.files)} files, {len(found.metrics)} figures: difference {found.difference:.4f}"
+    return Group(shown, Text(summary, style="bold green" if found.equal else "bold red"))
+
+
+def retrained(done: "Retrained", verdict: RenderableType) -> RenderableType:
+    """What one pass of the loop did: figures, verdict with its reasons, an example, where the files are, what next."""
+    sample = is_sample(done.layout)
+    number, figures = done.before or (None, None)
+    parts: list[RenderableType] = []
+    if sample:
+        parts.append(
+            Text("SAMPLE: all figures are of a model of invented people; never publish it.", style="bold yellow")
+        )
+    parts += [metrics(done.layout, figures), Text(), verdict, Text()]
+    registered = f"{done.registered.name} version {done.registered.version}"
+    facts = Table.grid(padding=(0, 2))
+    facts.add_row("data", escape(done.came_from))
+    facts.add_row("stages run", ", ".join(done.stages_run) or "none: everything is up to date")
+    if done.registered.created:
+        facts.add_row("registered", f"as {registered}, stage {done.registered.stage}")
+    else:
+        facts.add_row("registered", f"nothing new: this result is {registered} already")
+    facts.add_row("champion", _champion_line(done, number))
+    facts.add_row("figures", f"{done.layout.figures}/   model card: {done.layout.model_card}")
+    facts.add_row("next", _next(done, sample=sample))
+    parts.append(facts)
+    if not done.changed:
+        parts.append(Text("Nothing changed.", style="bold"))
+    return Group(*parts)
+
+
+def predicted(done: "Predicted") -> RenderableType:
+    """How many rows were scored and rejected, and how many were answered with each level."""
+    shown = table(f"{done.scored} of {done.rows} rows scored")
+    shown.add_column("level")
+    shown.add_column("rows", justify="right")
+    shown.add_column("share", justify="right")
+    for level, rows in done.levels.items():
+        shown.add_row(level, str(rows), f"{rows / done.scored:.1%}" if done.scored else "")
+    lines = [f"answers: {done.target}"]
+    if done.mean_confidence is not None:
+        lines.append(f"mean confidence: {done.mean_confidence:.3f}")
+    if done.rejects:
+        lines.append(f"rejected: {done.rejected} rows, with reasons in {done.rejects}")
+    return Group(shown, Text("\n".join(lines)))
+
+
+def _champion_line(done: "Retrained", before: int | None) -> str:
+    champion = done.champion
+    if champion is None:
+        return "none yet: no model has passed the gate"
+    was = f" (was version {before})" if before not in {None, champion.version} else ""
+    probability = champion.probabilities[champion.prediction]
+    record = champion.record
+    who = f"{record['Gender']}, {record['Age']:g} years, {record['Height']:g} m, {record['Weight']:g} kg"
+    return (
+        f"version {champion.version}{was}, exported to {champion.folder.model}\n"
+        f"asked about nobody's record ({who}, ...): {champion.prediction}, probability {probability:.3f}"
+    )
+
+
+def _next(done: "Retrained", *, sample: bool) -> str:
+    if sample:
+        return "`make run DATA=file.csv` with the real data, or `make test`"
+    if done.verdict.outcome == "refused":
+        return "change params.yaml or the pipeline, then `make run`; `pipeline registry history` tells what was"
+    return "commit dvc.lock and reports/; `pipeline predict IN OUT` scores a file; `pipeline registry --help`"

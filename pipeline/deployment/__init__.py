@@ -1,1 +1,0 @@
-"""From the built function to users: what answers on AWS, how it gets there, and how it is taken back."""

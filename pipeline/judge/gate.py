@@ -1,0 +1,161 @@
+"""Challenger and champion on the same records -> a verdict with every reason, and the champion moved if it passed.
+
+Both answer today's records, each record by the fold graph that never saw it: a record's fold is its hash, so the
+champion's graphs have not seen today's rows of their fold either, even if the data grew since. Only records that one
+of the two gets right and the other wrong say anything (McNemar); the lower bound of the difference decides, so that
+luck alone promotes nobody. The champion's listing tells which records it was judged on, so that new ones are also
+looked at by themselves. What is measured here is weighed in `pipeline.judge.rules`.
+"""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lambda_api.contract import TARGET, fingerprint
+from lambda_api.model import Model
+from pipeline.data.folds import fold_of
+from pipeline.data.records import FOLD, KEY, ORIGIN, load_processed, rule_levels
+from pipeline.errors import RegistryError
+from pipeline.files import Layout, read_bytes, read_json, write_json
+from pipeline.intervals import Pairs
+from pipeline.judge.rules import decide, why_not_compared
+from pipeline.judge.verdict import Candidate, Guards, News, Reached, Verdict
+from pipeline.model.evaluate import answer, load_graphs, per_level, plausible
+from pipeline.model.result import Result, marks, result_of
+from pipeline.model.scores import Answers
+from pipeline.params import EvaluateParams, Params
+from pipeline.registry import Registry
+from pipeline.registry.versions import Version
+
+
+def run(
+    layout: Layout, params: Params, registry: Registry | None = None, *, dry_run: bool = False, why: str = ""
+) -> Verdict:
+    """Judge the registered result in a layout; write `layout.verdict`, and make it champion if it passed.
+
+    Args:
+        layout: Trained and evaluated, and registered unless `dry_run`.
+        params: The parameters.
+        registry: None takes the one that the environment names.
+        dry_run: Decide, and change and write nothing.
+        why: Goes into the history before the verdict's own words.
+
+    Raises:
+        ModelFileError: The layout is incomplete.
+        RaceLostError: The champion was moved meanwhile; nothing was changed.
+        RegistryError: The result is not registered, or the registry cannot be reached.
+    """
+    registry = registry or Registry()
+    verdict = judge(layout, params, registry)
+    if dry_run:
+        return verdict
+    if verdict.challenger is None:
+        raise RegistryError(f"the result in {layout.model} is not registered: run `pipeline register` first")
+    name = params.registry.model_name
+    if verdict.outcome == "promoted":
+        told = f"{why}. {verdict.text}" if why else verdict.text
+        registry.promote(name, verdict.challenger, "Production", expected=verdict.champion, why=told)
+    elif verdict.challenger == verdict.champion:  # completes what a gate killed half-way left undone
+        told = "the alias stood here without a record: a promotion was interrupted, or made from outside"
+        registry.promote(name, verdict.challenger, "Production", expected=verdict.champion, why=told)
+    write_json(layout.verdict, verdict.as_json())
+    return verdict
+
+
+def judge(layout: Layout, params: Params, registry: Registry) -> Verdict:
+    """The verdict on the result in a layout, against the registry's champion; nothing is changed.
+
+    Raises:
+        ModelFileError: The layout is incomplete.
+        RegistryError: The registry cannot be reached, or the champion's files are damaged.
+    """
+    name, result = params.registry.model_name, result_of(layout, params)
+    registered, crowned = registry.find(name, result.sha256), registry.champion(name)
+    frame = load_processed(layout.records)
+    guards, right = guards_of(_graphs(layout), frame, params.evaluate)
+    challenger = _challenger(result, registered, guards)
+    champion, pairs, news = (_champion(crowned) if crowned else None), None, None
+    if crowned and champion and not why_not_compared(challenger, champion):
+        graphs = _fetched_graphs(registry, name, champion)
+        theirs = frame.assign(**{FOLD: [fold_of(key, len(graphs)) for key in frame[KEY]]})
+        guards, also_right = guards_of(graphs, theirs, params.evaluate)
+        champion = replace(champion, guards=guards)
+        pairs, news = _pairs(right, also_right), _news(registry.marks(crowned), frame, right, also_right)
+    return decide(challenger, _reached(layout, result, frame, right), champion, pairs, params.gate, news)
+
+
+def guards_of(
+    models: dict[int, Model], frame: pd.DataFrame, params: EvaluateParams
+) -> tuple[Guards, NDArray[np.bool_]]:
+    """A model's guards on records with folds of its own, and which records it gets right."""
+    answers = answer(models, frame, FOLD)
+    collected = (frame[ORIGIN] == "collected").to_numpy()
+
+    def ask(people: pd.DataFrame) -> Answers:
+        return answer(models, people, FOLD)
+
+    return Guards(
+        worst_level_recall=min(score["recall"] for score in per_level(answers, params).values()),
+        collected_accuracy=float(answers.right[collected].mean()) if collected.any() else None,
+        plausible_people=plausible(ask, frame, params)["agreement"],
+    ), answers.right
+
+
+def _pairs(mine: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> Pairs:
+    return Pairs(int((mine & ~theirs).sum()), int((theirs & ~mine).sum()), len(mine))
+
+
+def _news(
+    judged: frozenset[str] | None, frame: pd.DataFrame, mine: NDArray[np.bool_], theirs: NDArray[np.bool_]
+) -> News | None:
+    """The right answers of both, apart for the records that the champion was judged on; None where that is not kept."""
+    if judged is None:
+        return None
+    known = np.array([mark in judged for mark in marks(frame)])
+    return News(
+        known=_pairs(mine[known], theirs[known]),
+        records=int((~known).sum()),
+        right=int(mine[~known].sum()),
+        champion_right=int(theirs[~known].sum()),
+    )
+
+
+def _graphs(layout: Layout) -> dict[int, Model]:
+    paths = sorted(layout.folds.glob("*.onnx"))
+    return load_graphs({int(path.stem): read_bytes(path, "pipeline train") for path in paths})
+
+
+def _fetched_graphs(registry: Registry, name: str, champion: Candidate) -> dict[int, Model]:
+    with tempfile.TemporaryDirectory() as folder:
+        registry.fetch(name, champion.version or "", Path(folder))
+        return _graphs(Layout(Path(folder)))
+
+
+def _challenger(result: Result, registered: Version | None, guards: Guards) -> Candidate:
+    return Candidate(
+        version=registered.number if registered else None,
+        model_sha256=result.model_sha256,
+        data_sha256=result.data_sha256,
+        source=result.source,
+        contract=fingerprint(),
+        guards=guards,
+    )
+
+
+def _champion(found: Version) -> Candidate:
+    tags = {key: found.tags.get(key, "") for key in ("model_sha256", "data_sha256", "source", "contract")}
+    return Candidate(version=found.number, guards=None, **tags)
+
+
+def _reached(layout: Layout, result: Result, frame: pd.DataFrame, right: NDArray[np.bool_]) -> Reached:
+    comparisons = read_json(layout.parity, "pipeline train")["comparisons"].values()
+    return Reached(
+        holdout_accuracy=result.metrics["holdout.accuracy"],
+        out_of_fold_accuracy=float(right.mean()),
+        rule_accuracy=float((rule_levels(frame) == frame[TARGET].to_numpy(dtype=object)).mean()),
+        onnx_flips=sum(int(comparison["label_flips"]) for comparison in comparisons),
+    )

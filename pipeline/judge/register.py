@@ -1,0 +1,113 @@
+"""A finished layout -> one MLflow run and one model version for each distinct result, or the version it already has.
+
+The version is created last, when all of its files are in place, so a registration that is killed leaves a run without
+a version, which the next one takes away. Pictures and the model card are drawn from a result, so they are recorded
+with it but are no part of its key.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from lambda_api.contract import fingerprint
+from pipeline.data.records import FOLD, load_processed
+from pipeline.errors import ReproductionError
+from pipeline.files import Layout, digest
+from pipeline.model.result import Result, result_of
+from pipeline.params import Params
+from pipeline.registry import Registry
+from pipeline.registry.provenance import commit_tags
+from pipeline.registry.tracking import log_run, take_away_unfinished
+from pipeline.registry.versions import BASELINE, CHALLENGER, RESULT_TAG, STAGE_TAG, Stage, Version
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The version that holds a result, and whether this call made it."""
+
+    name: str
+    version: int
+    created: bool
+    stage: Stage
+    model_sha256: str
+    result_sha256: str
+    run_id: str
+
+
+def register(layout: Layout, params: Params, jobs: int = -1, registry: Registry | None = None) -> Registered:
+    """The version of `params.registry.model_name` that holds this layout's result, made now if there is none.
+
+    Afterwards `challenger` points to it; `baseline` points to the first version ever and is never moved.
+
+    Args:
+        layout: Trained and evaluated.
+        params: What it was made with.
+        jobs: Processor cores to fit with.
+        registry: Where to; None takes the one that the environment names.
+
+    Raises:
+        ModelFileError: The layout is incomplete, or its files are of different runs.
+        ReproductionError: The Pipeline fitted again does not export to the layout's graph; nothing was registered.
+        RegistryError: The registry cannot be reached; what was begun is completed by calling again.
+    """
+    registry = registry or Registry()
+    name, result = params.registry.model_name, result_of(layout, params)
+    with registry.store.alone():
+        found = registry.find(name, result.sha256)
+        created = found is None
+        if found is None:
+            found = _create(registry, layout, params, result, _fitted_again(layout, params, result, jobs))
+        _point_aliases(registry, found)
+    return Registered(name, found.number, created, found.stage, result.model_sha256, result.sha256, found.run_id)
+
+
+def _fitted_again(layout: Layout, params: Params, result: Result, jobs: int) -> "Pipeline":
+    from pipeline.model.export import to_onnx
+    from pipeline.model.train import fit_calibrated
+
+    frame = load_processed(layout.records)
+    pipeline = fit_calibrated(frame[frame[FOLD] != params.split.holdout], params, jobs)
+    found = digest(to_onnx(pipeline, result.data_sha256))
+    if found != result.model_sha256:
+        raise ReproductionError(
+            f"the Pipeline fitted again exports to SHA-256 {found}, expected that of {layout.model}, "
+            f"{result.model_sha256}: the parameters or records changed since. Run `pipeline train` and "
+            "`pipeline evaluate` again; nothing was registered"
+        )
+    return pipeline
+
+
+def _create(registry: Registry, layout: Layout, params: Params, result: Result, pipeline: "Pipeline") -> Version:
+    """A new version, made when everything that belongs to it is in place."""
+    name, tags = params.registry.model_name, _tags(result)
+    enough = result.metrics["holdout.accuracy"] >= params.registry.staging_threshold
+    take_away_unfinished(registry.store, name, result, registry.run_ids(name))
+    run_id, model_id = log_run(registry.store, layout, params, result, pipeline, tags)
+    registry.add_version(name, run_id, model_id, tags | {STAGE_TAG: "Staging" if enough else "None"})
+    made = registry.find(name, result.sha256)
+    assert made is not None  # noqa: S101  it was just made; mypy cannot know
+    return made
+
+
+def _tags(result: Result) -> dict[str, str]:
+    return {
+        RESULT_TAG: result.sha256,
+        "model_sha256": result.model_sha256,
+        "data_sha256": result.data_sha256,
+        "source": result.source,
+        "contract": fingerprint(),
+        "holdout_accuracy": str(result.metrics["holdout.accuracy"]),
+        **commit_tags(),
+    }
+
+
+def _point_aliases(registry: Registry, version: Version) -> None:
+    """`challenger` to this version; `baseline` to the first one, once."""
+    versions = registry.versions(version.name)
+    numbers = {alias: held.number for held in versions for alias in held.aliases}
+    if BASELINE not in numbers:
+        registry.set_alias(version.name, BASELINE, versions[0].number, expected=None)
+    if numbers.get(CHALLENGER) != version.number:
+        registry.set_alias(version.name, CHALLENGER, version.number, expected=numbers.get(CHALLENGER))

@@ -1,0 +1,192 @@
+"""Two candidates and their figures -> the verdict with every reason. Pure: nothing is measured, read or moved here.
+
+A challenger is promoted if every floor holds, it is surely not worse than the champion on the same records, no guard
+got worse, and something was gained: a tie keeps the champion. Records that the champion was not judged on are looked
+at by themselves, because wrong labels hurt both models alike and so hide in a comparison. Where the two cannot be
+compared, the floors alone decide, except that a model made from the sample never replaces one made from other data.
+"""
+
+from dataclasses import replace
+
+from pipeline.intervals import Pairs, at_most
+from pipeline.judge.verdict import Candidate, Guards, News, Outcome, Reached, Reason, Verdict
+from pipeline.params import GateParams
+
+ROUNDING = 1e-9
+"""What doubles may add to a difference of two shares that is exactly the tolerance."""
+
+SAME = Reason("model", True, "the champion's", "another graph", "the challenger is the champion, byte by byte")  # noqa: FBT003
+
+
+def decide(
+    challenger: Candidate,
+    reached: Reached,
+    champion: Candidate | None,
+    pairs: Pairs | None,
+    params: GateParams,
+    news: News | None = None,
+) -> Verdict:
+    """The verdict on a challenger.
+
+    Args:
+        challenger: The model to judge, with guards.
+        reached: Its other figures.
+        champion: The model that ships now, if any.
+        pairs: Their answers to the same records; needed only where `why_not_compared` is None.
+        params: Margin, confidence, tolerance and floors.
+        news: The same answers, the champion's own records apart from new ones; None where that is not known.
+    """
+    verdict = Verdict(
+        outcome="unchanged",
+        text=f"Unchanged: {SAME.text}",
+        reasons=(SAME,),
+        challenger=challenger.version,
+        champion=champion.version if champion else None,
+        challenger_sha256=challenger.model_sha256,
+        champion_sha256=champion.model_sha256 if champion else None,
+    )
+    if verdict.champion_sha256 == verdict.challenger_sha256:
+        return verdict
+    reasons, lower = floor_reasons(challenger, reached, params), None
+    if why := why_not_compared(challenger, champion):
+        reasons += (why,)
+    else:
+        assert champion is not None  # noqa: S101  why_not_compared says so; mypy cannot know
+        assert pairs is not None  # noqa: S101
+        reasons += comparison_reasons(challenger, champion, pairs, params)
+        if challenger.data_sha256 != champion.data_sha256:
+            reasons += news_reasons(news, params)
+        lower = pairs.lower_bound(params.confidence)
+        verdict = replace(verdict, pairs=pairs, news=news, difference=pairs.difference, lower_bound=lower)
+    outcome, text = _outcome(reasons, lower)
+    return replace(verdict, outcome=outcome, text=text, reasons=reasons)
+
+
+def why_not_compared(challenger: Candidate, champion: Candidate | None) -> Reason | None:
+    """Why the two are not compared record by record, as a reason that may itself refuse; None if they are."""
+    if champion is None:
+        why = "there is no champion yet"
+    elif challenger.source == "sample" and champion.source != "sample":
+        text = "a model made from the sample never replaces one made from other data"
+        return Reason("source", ok=False, found=challenger.source, needed="not sample", text=text)
+    elif champion.contract != challenger.contract:
+        why = f"champion version {champion.version} was made for another contract and cannot answer these records"
+    elif champion.source == "sample" and challenger.source != "sample":
+        why = f"champion version {champion.version} was made from the sample"
+    else:
+        return None
+    return Reason("comparison", None, None, "the floors alone", f"{why}: the floors alone decide")
+
+
+def floor_reasons(challenger: Candidate, reached: Reached, params: GateParams) -> tuple[Reason, ...]:
+    """One reason for each floor."""
+    assert challenger.guards is not None  # noqa: S101  a challenger always answers its own records
+    guards, floors = challenger.guards, params.floors
+    mine, rule, flips = reached.out_of_fold_accuracy, reached.rule_accuracy, reached.onnx_flips
+    ahead = f"out-of-fold accuracy {mine:.4f} {'>' if mine > rule else '<='} the BMI rule's {rule:.4f}"
+    flipped = f"{flips} label(s) of the graph differ from the Pipeline"
+    return (
+        _floor("holdout accuracy", reached.holdout_accuracy, floors.holdout_accuracy),
+        _floor("collected rows", guards.collected_accuracy, floors.collected_accuracy),
+        _floor("worst level recall", guards.worst_level_recall, floors.worst_class_recall),
+        _floor("plausible people", guards.plausible_people, floors.plausible_people),
+        Reason("BMI rule", mine > rule, mine, f"> {rule:.4f}", ahead),
+        Reason("ONNX flips", flips == 0, flips, "0", flipped),
+    )
+
+
+def comparison_reasons(
+    challenger: Candidate, champion: Candidate, pairs: Pairs, params: GateParams
+) -> tuple[Reason, ...]:
+    """Not worse on the same records, no guard worse, and something gained."""
+    assert challenger.guards is not None  # noqa: S101
+    assert champion.guards is not None  # noqa: S101  it answered, or there would be no pairs
+    lower = pairs.lower_bound(params.confidence)
+    text = (
+        f"{params.confidence:.0%} sure of a difference above {lower:+.4f} (needed {-params.margin:+.4f}): of {pairs.n} "
+        f"records {pairs.b} only the challenger gets right, {pairs.c} only the champion"
+    )
+    not_worse = Reason("not worse", lower > -params.margin, lower, f"> {-params.margin:+.4f}", text)
+    held, better = _guard_reasons(challenger.guards, champion.guards, params.guard_tolerance)
+    gains = [
+        *([f"the lower bound {lower:+.4f} is above 0"] if lower > 0 else []),
+        *better,
+        *(["it was trained on other data"] if challenger.data_sha256 != champion.data_sha256 else []),
+    ]
+    gained = "gained: " + "; ".join(gains) if gains else "nothing gained: a tie keeps the champion"
+    needed = "better, a better guard, or other data"
+    return (not_worse, *held, Reason("gain", bool(gains), None, needed, gained))
+
+
+def news_reasons(news: News | None, params: GateParams) -> tuple[Reason, ...]:
+    """Not worse on the records that the champion was judged on, and new ones that can be learnt at all.
+
+    Labels that contradict the rest, as shuffled ones do, are answered wrongly by every model that did not see them.
+    """
+    floor = params.floors.new_records
+    if news is None:
+        text = "new records: the champion kept no list of those it was judged on, so they cannot be told apart"
+        return (Reason("new records", None, None, f">= {floor:.2f}", text),)
+    if not news.records:
+        return ()
+    share = news.right / news.records
+    held = at_most(news.right, news.records, floor) >= 1 - params.confidence
+    text = f"new records: {news.right} of {news.records} right ({share:.4f}), the champion {news.champion_right}"
+    if not held:
+        text += (
+            f"; {params.confidence:.0%} sure of less than {floor:.2f}: "
+            "their labels contradict their answers, as shuffled or wrong ones do"
+        )
+    elif share < floor:
+        text += f"; too few to be sure of less than {floor:.2f}"
+    return (_known(news.known, params), Reason("new records", held, share, f">= {floor:.2f}", text))
+
+
+def _known(pairs: Pairs, params: GateParams) -> Reason:
+    needed, lower = f"> {-params.margin:+.4f}", pairs.lower_bound(params.confidence)
+    what = f"the {pairs.n} records that the champion was judged on as well"
+    if Pairs(0, 0, pairs.n).lower_bound(params.confidence) <= -params.margin:
+        return Reason("known records no worse", None, None, needed, f"{what} are too few to be sure of anything")
+    text = f"on {what} {params.confidence:.0%} sure of a difference above {lower:+.4f} (needed {-params.margin:+.4f})"
+    return Reason("known records no worse", lower > -params.margin, lower, needed, text)
+
+
+def _guard_reasons(new: Guards, old: Guards, tolerance: float) -> tuple[list[Reason], list[str]]:
+    """A reason for each guard, and what is said of those that rose by more than the tolerance."""
+    guards = {
+        "worst level recall": (new.worst_level_recall, old.worst_level_recall),
+        "collected rows": (new.collected_accuracy, old.collected_accuracy),
+        "plausible people": (new.plausible_people, old.plausible_people),
+    }
+    reasons, better = [], []
+    for name, (mine, theirs) in guards.items():
+        if mine is None or theirs is None:
+            reasons.append(_unmeasured(f"{name} no worse", name, ""))
+            continue
+        text = f"{name} {mine:.4f}, the champion's {theirs:.4f} (needed {theirs - tolerance:.4f})"
+        held = theirs - mine <= tolerance + ROUNDING
+        reasons.append(Reason(f"{name} no worse", held, mine, f">= {theirs - tolerance:.4f}", text))
+        if mine - theirs > tolerance + ROUNDING:
+            better.append(text)
+    return reasons, better
+
+
+def _floor(name: str, found: float | None, least: float) -> Reason:
+    needed = f">= {least:.2f}"
+    if found is None:
+        return _unmeasured(name, name, needed)
+    ok = found >= least
+    return Reason(name, ok, found, needed, f"{name} {found:.4f} {'>=' if ok else '<'} {least:.2f}")
+
+
+def _unmeasured(rule: str, name: str, needed: str) -> Reason:
+    return Reason(rule, None, None, needed, f"{name}: not measurable on these records")
+
+
+def _outcome(reasons: tuple[Reason, ...], lower: float | None) -> tuple[Outcome, str]:
+    """Any reason that does not hold refuses; only a lower bound above zero is called better."""
+    if failed := [reason.text for reason in reasons if reason.ok is False]:
+        return "refused", "Refused: " + "; ".join(failed)
+    if lower is None:
+        return "promoted", "Promoted: floors hold"
+    return "promoted", f"Promoted: {'better' if lower > 0 else 'not worse'} than the champion"

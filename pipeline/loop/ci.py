@@ -1,0 +1,241 @@
+"""The loop in the pieces that train.yml calls one by one -> what the next piece, the report and the caller need.
+
+The pieces find each other through the files of the layout. Without the data they all speak of the sample, in its own
+folder and registry, and nothing is ever published from there.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML
+
+from pipeline.data.ingest import ingest
+from pipeline.errors import InputError, NotPublishedError, RaceLostError, RegistryError, SourceError
+from pipeline.files import (
+    CHAMPION_FOLDER,
+    SAMPLE_ROOT,
+    SAMPLE_STORE,
+    Layout,
+    file_digest,
+    write_bytes,
+    write_json,
+    write_text,
+)
+from pipeline.loop.champion import export
+from pipeline.params import Params
+from pipeline.progress import Fold, Say, Tell, silent
+from pipeline.repo import commit_of, default_base, dvc_push, dvc_repro_anew, git_or_fail
+from pipeline.report.comment import Links, comment
+from pipeline.report.comparison import compare
+from pipeline.report.snapshot import of_revision, of_tree
+
+if TYPE_CHECKING:
+    from pipeline.judge.verdict import Verdict
+    from pipeline.registry import Registry
+
+LOCK = Path("dvc.lock")
+HANDED_OVER = Path("build/report")
+"""What a run hands over: the report, the report files, and the lock that should have been committed."""
+
+ATTEMPTS = 3
+"""To push the registry, if somebody else pushed first."""
+
+
+def layout() -> Layout:
+    """Where the results lie: the project's own layout, or the sample's where there is no data."""
+    return Layout() if Layout().raw.is_file() else Layout(SAMPLE_ROOT)
+
+
+def is_sample() -> bool:
+    """Whether there is no data, so that everything is about the sample."""
+    return layout().root == SAMPLE_ROOT
+
+
+def repro(params: Params, say: Say, fold: Fold, *, publish: bool) -> str | None:
+    """Get the data and run every stage anew; without data, the flow on the sample.
+
+    Args:
+        params: The parameters.
+        say: Hears every line that DVC and its stages print.
+        fold: Turns those lines into what is said.
+        publish: Fail rather than take the sample.
+
+    Returns:
+        Why the sample was taken; None if it was not.
+
+    Raises:
+        NotPublishedError: The publisher gives other data than the pinned, and the result was to be published.
+        SourceError: There is no data, and the result was to be published.
+        PipelineError: A stage failed, with that stage's exit code.
+    """
+    try:
+        ingest(Layout().raw, params.data.sha256, params.data.url)
+    except (SourceError, NotPublishedError) as error:  # a fork cannot read DVC's remote
+        if publish:
+            raise
+        from pipeline.data import sample
+        from pipeline.model import run
+
+        run.run(sample.RECORDS, Layout(SAMPLE_ROOT), params)
+        return str(error)
+    dvc_repro_anew(say, fold)
+    return None
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A committed file that is not what the code makes, and what differs in it."""
+
+    path: Path
+    what: str
+
+
+def stale() -> tuple[Stale, ...]:
+    """The lock and the reports that were committed and are not what `repro` has just made.
+
+    A stale lock is put back as it was committed, so that whoever reads it next sees what was pushed; the one that
+    should have been committed goes to `HANDED_OVER`.
+    """
+    changed = git_or_fail("diff", "--name-only", "HEAD", "--", str(LOCK), "reports").decode().splitlines()
+    found = tuple(Stale(Path(name), _differing_stages() if name == str(LOCK) else "its content") for name in changed)
+    if any(item.path == LOCK for item in found):
+        write_bytes(HANDED_OVER / LOCK, LOCK.read_bytes())
+        write_bytes(LOCK, git_or_fail("show", f"HEAD:./{LOCK}"))
+    return found
+
+
+def _differing_stages() -> str:
+    yaml = YAML(typ="safe")
+    committed, made = (yaml.load(text)["stages"] for text in (git_or_fail("show", f"HEAD:./{LOCK}"), LOCK.read_bytes()))
+    names = sorted(name for name in committed.keys() | made.keys() if committed.get(name) != made.get(name))
+    return "; ".join(f"stage {name}: {_differing(committed.get(name, {}), made.get(name, {}))}" for name in names)
+
+
+def _differing(committed: dict[str, Any], made: dict[str, Any]) -> str:
+    def parts(stage: dict[str, Any]) -> dict[str, object]:
+        files = {file["path"]: file["md5"] for file in [*stage.get("deps", []), *stage.get("outs", [])]}
+        return files | dict(stage.get("params", {}).get("params.yaml", {}))
+
+    old, new = parts(committed), parts(made)
+    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    return ", ".join(names) or "its command"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The verdict, and the champion that it leaves: its number and the SHA-256 of its graph, None without one."""
+
+    verdict: "Verdict"
+    champion: int | None
+    sha256: str | None
+
+    def as_outputs(self) -> dict[str, str]:
+        """What the caller of train.yml is told."""
+        champion = "" if self.champion is None else str(self.champion)
+        return {"outcome": self.verdict.outcome, "champion": champion, "sha256": self.sha256 or ""}
+
+
+def judge(params: Params, store: str | None, say: Say, tell: Tell = silent) -> Judged:
+    """What the gate would say; nothing but `layout().verdict` is written.
+
+    Args:
+        params: The parameters.
+        store: Where the registry is kept between runs, if anywhere; if it cannot be read, the floors alone decide.
+        say: Hears why the floors alone decide.
+        tell: Hears about progress.
+    """
+    from pipeline.judge import gate
+    from pipeline.registry import remote_store
+
+    registry = _registry()
+    if store and not is_sample():
+        tell(f"pull the registry from {store}", 0, 1)
+        try:
+            remote_store.pull(registry.store, store)
+        except RegistryError as error:
+            say(f"the registry cannot be read, so there is no champion to compare with: {error}")
+    tell("gate: challenger against champion, a dry run", 0, 1)
+    verdict = gate.run(layout(), params, registry, dry_run=True)
+    write_json(layout().verdict, verdict.as_json())
+    return _judged(verdict, params, registry, tell)
+
+
+def publish(params: Params, store: str | None, why: str, tell: Tell = silent) -> Judged:
+    """Register the result, let the gate decide, and push data, models and registry to where they are kept.
+
+    Whoever loses the race for the registry takes it as it is now, and decides again.
+
+    Args:
+        params: The parameters.
+        store: Where the registry is kept between runs; None where MLFLOW_TRACKING_URI names a server.
+        why: The reason, for the registry's history.
+        tell: Hears about progress.
+
+    Raises:
+        SourceError: The results are the sample's.
+        RaceLostError: Somebody else was first, every time.
+    """
+    if is_sample():
+        raise SourceError(f"nothing made from the sample is published; there is no {Layout().raw}")
+    dvc_push(tell)
+    for attempt in range(ATTEMPTS):
+        try:
+            return _published(params, store, why, tell, again=attempt > 0)
+        except RaceLostError:
+            if attempt == ATTEMPTS - 1:
+                raise
+            tell("somebody else was first: decide again", attempt, ATTEMPTS)
+    raise AssertionError  # pragma: no cover  the last attempt returns or raises
+
+
+def _published(params: Params, store: str | None, why: str, tell: Tell, *, again: bool) -> Judged:
+    from pipeline.judge import gate, register
+    from pipeline.registry import remote_store
+
+    registry = _registry()
+    if store:
+        tell(f"pull the registry from {store}", 0, 1)
+        remote_store.pull(registry.store, store, discard=again)
+    tell("register in MLflow", 0, 1)
+    register.register(layout(), params, registry=registry)
+    tell("gate: challenger against champion", 0, 1)
+    verdict = gate.run(layout(), params, registry, why=why)
+    if store:
+        tell(f"push the registry to {store}", 0, 1)
+        remote_store.push(registry.store, store)
+    return _judged(verdict, params, registry, tell)
+
+
+def _judged(verdict: "Verdict", params: Params, registry: "Registry", tell: Tell) -> Judged:
+    tell("export the champion", 0, 1)
+    champion = export(layout(), params.registry.model_name, registry)
+    graph = Layout(layout().root / CHAMPION_FOLDER).model
+    return Judged(verdict, champion.version if champion else None, file_digest(graph) if champion else None)
+
+
+def _registry() -> "Registry":
+    from pipeline.registry import Registry
+
+    return Registry(SAMPLE_STORE) if is_sample() else Registry()
+
+
+def report(against: str) -> str:
+    """Write `HANDED_OVER`: the comparison as report.md, and what should be committed; the comparison's text.
+
+    Args:
+        against: The commit to compare with. Where it is not here, as after a forced push, the one that this work
+            started from.
+    """
+    try:
+        base: str | None = commit_of(Path(), against)
+    except InputError:
+        base = default_base(Path())
+    found = compare(of_revision(Path(), base) if base else None, of_tree(Path(), layout().root))
+    text = comment(found, Links.of(os.environ))
+    write_text(HANDED_OVER / "report.md", text)
+    reports = layout().metrics.parent
+    for path in [*reports.glob("*.json"), *layout().plots.glob("*.csv")]:
+        write_bytes(HANDED_OVER / "reports" / path.relative_to(reports), path.read_bytes())
+    return text

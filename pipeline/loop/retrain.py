@@ -1,0 +1,107 @@
+"""`make run` as one function: data -> `dvc repro` -> register -> gate -> the exported champion, and what happened.
+
+With the real data the pure flow is DVC's, in the project's own layout and registry. With the sample it is `run.run`
+in a folder of its own with a registry of its own, so that nothing made from invented people can touch dvc.lock,
+params.yaml or the champion.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.data.ingest import ingest
+from pipeline.errors import SourceError
+from pipeline.files import SAMPLE_ROOT, SAMPLE_STORE, Layout
+from pipeline.loop.champion import Champion, export
+from pipeline.params import Params
+from pipeline.progress import Tell, silent
+from pipeline.repo import dvc_repro
+
+if TYPE_CHECKING:
+    from pipeline.judge.register import Registered
+    from pipeline.judge.verdict import Verdict
+    from pipeline.registry import Registry
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What one pass of the loop did; `before` is the champion's number and figures before it, if there was one."""
+
+    came_from: str
+    layout: Layout
+    stages_run: tuple[str, ...]
+    registered: "Registered"
+    verdict: "Verdict"
+    before: tuple[int, dict[str, float]] | None
+    champion: Champion | None
+
+    @property
+    def changed(self) -> bool:
+        """Whether this pass made anything that was not there."""
+        return bool(self.registered.created or self.verdict.outcome == "promoted")
+
+
+def retrain(params: Params, data: str | None, tell: Tell = silent) -> Retrained:
+    """One pass of the whole loop.
+
+    Args:
+        params: The parameters.
+        data: A path to the data, "sample", or None to look for the pinned file and fall back on the sample.
+        tell: Hears about progress, and why the sample is used if it is.
+
+    Raises:
+        PipelineError: As the steps do. A refusing gate is part of the answer, not an error.
+    """
+    from pipeline.registry import Registry
+
+    if data == "sample":
+        return _with_sample(params, "asked for", tell)
+    try:
+        found = ingest(Layout().raw, params.data.sha256, params.data.url, Path(data) if data else None, tell)
+    except SourceError as error:
+        tell(
+            f"{error.brief}: taking the embedded sample, which is never published (make run DATA=FILE gives the data)",
+            0,
+            0,
+        )
+        return _with_sample(params, "no data could be reached", tell)
+    return judge(found.came_from, Layout(), dvc_repro(tell), params, Registry(), tell)
+
+
+def _with_sample(params: Params, why: str, tell: Tell) -> Retrained:
+    from pipeline.data import sample
+    from pipeline.model import run
+    from pipeline.registry import Registry
+
+    layout = Layout(SAMPLE_ROOT)
+    run.run(sample.RECORDS, layout, params, tell=tell)
+    return judge(f"the embedded sample ({why})", layout, run.STAGES, params, Registry(SAMPLE_STORE), tell)
+
+
+def judge(
+    came_from: str, layout: Layout, stages_run: tuple[str, ...], params: Params, registry: "Registry", tell: Tell
+) -> Retrained:
+    """Register what lies in a layout, let the gate decide, export the champion and ask it one question.
+
+    Args:
+        came_from: Where the data came from, in words.
+        layout: Trained and evaluated.
+        stages_run: Stages that had to run.
+        params: What it was made with.
+        registry: Where to register.
+        tell: Hears about progress.
+    """
+    from pipeline.judge import gate, register
+    from pipeline.report import write as report
+
+    name = params.registry.model_name
+    tell("draw figures, write the model card", 0, 1)
+    report.run(layout)  # always: reports also change without a stage run here, by `dvc exp run` or a checkout
+    tell("register in MLflow", 0, 1)
+    registered = register.register(layout, params, registry=registry)
+    champion = registry.champion(name)
+    before = (champion.number, registry.metrics(champion)) if champion else None
+    tell("gate: challenger against champion", 0, 1)
+    verdict = gate.run(layout, params, registry=registry)
+    tell("export the champion", 0, 1)
+    return Retrained(came_from, layout, stages_run, registered, verdict, before, export(layout, name, registry))

@@ -1,0 +1,112 @@
+"""The same CSV twice, in fresh processes under other conditions -> every file and metric compared.
+
+The runs differ in hash seed, cores and processor instructions. What depends on the order of a set, on a clock or on
+any of these shows here as a difference; the exit code says so, and the table says where.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import PipelineError
+from pipeline.files import Layout, file_digest, flat, read_json
+from pipeline.progress import Tell, silent
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What differs between two runs that must not differ."""
+
+    hash_seed: str
+    jobs: int
+    plain_processor: bool
+
+    def environment(self) -> dict[str, str]:
+        """Variables for a process that runs so; on a plain processor numpy uses none of the newer instructions."""
+        import numpy as np
+
+        found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+        plain = {"NPY_DISABLE_CPU_FEATURES": " ".join(found)} if self.plain_processor else {}
+        return {"PYTHONHASHSEED": self.hash_seed} | plain
+
+
+SETTINGS = (Setting("0", 1, plain_processor=False), Setting("4242", 2, plain_processor=True))
+
+
+@dataclass(frozen=True)
+class FileComparison:
+    """One file of the flow with its digest in each run; None where a run did not write it."""
+
+    name: str
+    digests: tuple[str | None, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Whether every run wrote the same bytes."""
+        return None not in self.digests and len(set(self.digests)) == 1
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What two runs agree and disagree on."""
+
+    files: tuple[FileComparison, ...]
+    metrics: dict[str, tuple[float, ...]]
+
+    @property
+    def difference(self) -> float:
+        """The largest difference of any metric between the runs; infinite if a run lacks one."""
+        return max((max(values) - min(values) for values in self.metrics.values()), default=float("inf"))
+
+    @property
+    def equal(self) -> bool:
+        """Whether all files and all metrics are the same."""
+        return bool(self.files) and all(file.equal for file in self.files) and self.difference == 0
+
+
+def compare(folders: list[Path]) -> Reproduction:
+    """The files and metrics below each folder, side by side."""
+    names = sorted({path.relative_to(folder).as_posix() for folder in folders for path in _files(folder)})
+    files = tuple(
+        FileComparison(
+            name, tuple(file_digest(folder / name) if (folder / name).is_file() else None for folder in folders)
+        )
+        for name in names
+    )
+    tables = [flat(read_json(Layout(folder).metrics, "pipeline evaluate")) for folder in folders]
+    keys = sorted(set().union(*tables))
+    return Reproduction(files, {key: tuple(table.get(key, float("inf")) for table in tables) for key in keys})
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def reproduce(raw: Path, params_file: Path, tell: Tell = silent) -> Reproduction:
+    """Run the pure flow on `raw` once for each of `SETTINGS`, in temporary folders, and compare the results.
+
+    Raises:
+        PipelineError: A run failed; the text is that run's own error.
+    """
+    with tempfile.TemporaryDirectory(prefix="reproduce-") as root:
+        folders = []
+        for number, setting in enumerate(SETTINGS):
+            tell(f"run with hash seed {setting.hash_seed} on {setting.jobs} core(s)", number, len(SETTINGS))
+            folders.append(Path(root) / str(number))
+            _run(raw, folders[-1], params_file, setting)
+        tell("compare", len(SETTINGS), len(SETTINGS))
+        return compare(folders)
+
+
+def _run(raw: Path, out: Path, params_file: Path, setting: Setting) -> None:
+    command = [sys.executable, "-m", "pipeline", "run", "--raw", str(raw), "--out", str(out)]
+    command += ["--params", str(params_file), "--jobs", str(setting.jobs)]
+    environment = os.environ | setting.environment()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        error = PipelineError(f"a run failed with exit code {done.returncode}:\n{done.stderr.strip()}")
+        error.exit_code = done.returncode  # type: ignore[misc]
+        raise error

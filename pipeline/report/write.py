@@ -1,0 +1,86 @@
+"""The reports -> figures and the model card, and which generated documents are stale.
+
+Documents quote files: neither a clock nor a path of this machine gets in, so the same reports always make the same
+bytes, and a stale document is found by making it again.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pipeline.errors import ModelFileError
+from pipeline.files import Layout, write_bytes, write_text
+from pipeline.report import figures
+from pipeline.report.data_dictionary import data_dictionary
+from pipeline.report.model_card import Reports, card, read
+
+DATA_DICTIONARY = Path("docs/data-dictionary.md")
+
+
+@contextmanager
+def _complete(layout: Layout) -> Iterator[None]:
+    try:
+        yield
+    except KeyError as error:
+        folder = layout.metrics.parent
+        message = f"the reports in {folder} lack {error}: make them again with `pipeline train`, `pipeline evaluate`"
+        raise ModelFileError(message) from error
+
+
+def run(layout: Layout) -> list[Path]:
+    """Draw the figures and write the model card; the paths written.
+
+    Raises:
+        ModelFileError: A report is missing, damaged, or was written by an older version.
+    """
+    reports = read(layout)
+    with _complete(layout):
+        content = {layout.figures / f"{name}.png": picture for name, picture in pictures(reports).items()}
+        text = card(reports)
+    for path, picture in content.items():
+        write_bytes(path, picture)
+    write_text(layout.model_card, text)
+    return [*content, layout.model_card]
+
+
+def pictures(reports: Reports) -> dict[str, bytes]:
+    """Every figure as a PNG file, by name."""
+    metrics, mark = reports.metrics, reports.mark
+    with figures.drawing():
+        drawn = {
+            "summary": figures.summary(metrics, mark),
+            "confusion": figures.confusion(reports.confusion, mark),
+            "reliability": figures.reliability(reports.reliability, metrics, mark),
+            "importances": figures.importances(reports.importances, mark),
+            "slices": figures.slices(metrics, mark),
+        }
+        return {name: figures.png(figure) for name, figure in drawn.items()}
+
+
+def documents(layout: Layout) -> dict[Path, str]:
+    """Every generated document that belongs in git: where it lies, and what it should say now.
+
+    The model card is among them only where there are reports.
+    """
+    found = {layout.root / DATA_DICTIONARY: data_dictionary()}
+    return found | ({layout.model_card: model_card(layout)} if layout.metrics.exists() else {})
+
+
+def stale(layout: Layout) -> list[Path]:
+    """The generated documents that are missing or do not say what they should."""
+    return [
+        path
+        for path, content in documents(layout).items()
+        if not path.is_file() or path.read_bytes() != content.encode()
+    ]
+
+
+def model_card(layout: Layout) -> str:
+    """The model card as Markdown, made from the reports and nothing else.
+
+    Raises:
+        ModelFileError: A report is missing, damaged, or was written by an older version.
+    """
+    reports = read(layout)
+    with _complete(layout):
+        return card(reports)

@@ -1,0 +1,208 @@
+"""The champion -> answering on AWS: packaged, built, deployed by canary, and asked for its golden answers over HTTPS.
+
+CloudFormation and CodeDeploy do the moving, and take it back when the hook or an alarm says no; `sam deploy` waits for
+them. What is done here is what they cannot know: which model it is, and whether it is the one that was judged.
+"""
+
+import shlex
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lambda_api.manifest import MODEL_FILE, Manifest
+from pipeline import aws
+from pipeline.errors import CloudError, DeploymentRefusal, ModelFileError, PipelineError, RaceLostError
+from pipeline.files import digest, file_digest, read_bytes
+from pipeline.progress import Tell, silent
+from pipeline.registry import Registry
+from pipeline.registry.versions import CHAMPION
+from pipeline.ship import bundle
+from pipeline.ship.address import Address, auth_mode
+from pipeline.ship.package import GOLDEN_FILE, MODEL_FOLDER, package_registered
+from pipeline.ship.sam import sam
+from pipeline.ship.stack import Shipped, Stack, Stage, description, existing, named, stack_name
+
+CONFIG = Path("samconfig.toml")
+BUILT, FUNCTION = Path(".aws-sam/build"), "ApiFunction"
+
+_SHOWN_EVENTS = 5
+
+_STUCK = {
+    "ROLLBACK_COMPLETE": "its first deployment failed, and nothing is left in it: remove it with "
+    "`sam delete --stack-name {name}` and deploy again",
+    "ROLLBACK_FAILED": "its first deployment failed half-way: remove it with `sam delete --stack-name {name}`",
+    "DELETE_FAILED": "it was to be deleted and something in it would not go: look at its events in CloudFormation",
+    "UPDATE_ROLLBACK_FAILED": "a deployment could not be taken back: `aws cloudformation continue-update-rollback "
+    "--stack-name {name}`, then deploy again",
+}
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What answers after a deployment, where, and whether anything changed."""
+
+    stage: Stage
+    shipped: Shipped
+    address: Address
+    changed: bool
+
+
+def deploy(  # noqa: PLR0913  what a person decides
+    stage: Stage,
+    registry: Registry,
+    name: str,
+    which: int | str = CHAMPION,
+    *,
+    bucket: str | None = None,
+    build: bool = True,
+    tell: Tell = silent,
+) -> Deployed:
+    """Deploy a registered model to a stage, and prove it over HTTPS.
+
+    Args:
+        stage: Where to.
+        registry: Where the model is registered.
+        name: The registered model.
+        which: Its version's number or alias.
+        bucket: Where artifacts are uploaded to; None lets sam make one.
+        build: Build the function first; otherwise what was built before must hold this model.
+        tell: Hears about progress; `sam` prints its own.
+
+    Raises:
+        RaceLostError: Another deployment of the stage is running; nothing was begun.
+        DeploymentRefusal: The golden answers or an alarm stopped it, and the version before answers again; or it
+            answers otherwise over HTTPS than it must.
+        CloudError: AWS refuses, or the stack needs a person first.
+        RegistryError: There is no such version.
+    """
+    before = named(stack_name(stage))
+    _refuse_unready(stage, before)
+    live = before.live().shipped if before and "FunctionAlias" in before.outputs else None
+    tell(f"package {name}@{which}", 0, 1)
+    manifest = package_registered(registry, name, which)
+    given = parameters(stage) | {"ModelDescription": description(manifest)}
+    if build:
+        tell("build the functions", 0, 1)
+        ours = {"MODEL": str(MODEL_FOLDER), "PYTHON": sys.executable, "ARCH": given.get("Architecture", "x86_64")}
+        sam("build", "--parameter-overrides", *_pairs(given), **ours)
+    _refuse_another_model(manifest)
+    tell(f"deploy to {stage}: the new version is judged, then tried, then gets all requests", 0, 1)
+    _deploy(stage, given | {"Release": _release(given)}, bucket)
+    stack = existing(stage)
+    shipped = stack.live().shipped
+    if shipped.model_sha256 != manifest.model_sha256:
+        raise DeploymentRefusal(
+            f"{stage} still answers with model {shipped.model}: a rollback took it there, and to the stack model "
+            f"{manifest.model_version} is nothing new. Send it all requests again with "
+            f"`pipeline rollback --stage {stage} --to {manifest.model_version} --why ...`"
+        )
+    address = Address(stack.output("ApiUrl").rstrip("/"), auth_mode(stack.output("AuthMode")))
+    tell(f"ask {address.url} for the golden answers", 0, 1)
+    if found := address.differences(read_bytes(MODEL_FOLDER / GOLDEN_FILE, "pipeline package")):
+        told = "\n".join(f"  {line}" for line in found)
+        raise DeploymentRefusal(
+            f"{stage} is deployed and does not answer as the model must:\n{told}\n"
+            f"Look at it, or take it back with `pipeline rollback --stage {stage}`"
+        )
+    return Deployed(stage, shipped, address, changed=live != shipped)
+
+
+def _deploy(stage: Stage, given: Mapping[str, str], bucket: str | None) -> None:
+    where = ("--no-resolve-s3", "--s3-bucket", bucket) if bucket else ()
+    order = ("--config-env", _section(stage), "--no-confirm-changeset", "--no-progressbar", *where)
+    try:
+        sam("deploy", *order, "--parameter-overrides", *_pairs(given))
+    except PipelineError:
+        raise _why(stage) from None
+
+
+def parameters(stage: Stage, config: Path = CONFIG) -> dict[str, str]:
+    """The template's parameters that samconfig.toml gives a stage; sam forgets them once one is given by hand.
+
+    Raises:
+        ModelFileError: The file is not there, or has no such stage.
+    """
+    try:
+        found = tomllib.loads(read_bytes(config, "git checkout").decode())[_section(stage)]["deploy"]["parameters"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(f"{config} says nothing of how {stage} is deployed ({error})") from None
+    held = found.get("parameter_overrides", ())
+    pairs = shlex.split(held) if isinstance(held, str) else [str(item) for item in held]
+    return dict(pair.split("=", 1) for pair in pairs)
+
+
+def _section(stage: Stage) -> str:
+    """Its part of samconfig.toml: what `sam deploy` alone deploys is dev."""
+    return "default" if stage == "dev" else stage
+
+
+def _pairs(given: Mapping[str, str]) -> list[str]:
+    return [f'{name}="{value}"' for name, value in given.items()]
+
+
+def _release(given: Mapping[str, str]) -> str:
+    """Of all that a version is made of, code and parameters: where it differs, another version is published."""
+    return digest("\n".join([bundle.digest(BUILT / FUNCTION), *sorted(_pairs(given))]).encode())
+
+
+def _refuse_unready(stage: Stage, stack: Stack | None) -> None:
+    if stack is None:
+        return
+    if stack.busy:
+        raise RaceLostError(
+            f"another deployment of {stage} is running ({stack.name} is {stack.status}): wait for it, then run again"
+        )
+    if stack.status in _STUCK:
+        raise CloudError(f"the stack {stack.name} is {stack.status}: {_STUCK[stack.status].format(name=stack.name)}")
+
+
+def _refuse_another_model(manifest: Manifest) -> None:
+    built = BUILT / FUNCTION / "model" / MODEL_FILE
+    if not built.is_file():
+        raise ModelFileError(f"{built} does not exist: build the function with `make package`")
+    if file_digest(built) != manifest.model_sha256:
+        raise ModelFileError(
+            f"{built} has SHA-256 {file_digest(built)}, the model to deploy {manifest.model_sha256}: build again"
+        )
+
+
+def _why(stage: Stage) -> PipelineError:
+    """What CloudFormation says about a deployment that failed."""
+    stack = named(stack_name(stage))
+    if stack is None:
+        return CloudError(
+            f"{stage} was not deployed, and there is still no stack {stack_name(stage)}: sam says above why"
+        )
+    if stack.busy:
+        return RaceLostError(f"another deployment of {stage} is running ({stack.status}): wait for it, then run again")
+    reasons = _reasons(stack)
+    if stack.status == "UPDATE_ROLLBACK_COMPLETE" and reasons:
+        return DeploymentRefusal(f"{stage} was taken back, the version before answers again:\n" + "\n".join(reasons))
+    if stack.status in _STUCK:
+        advice = _STUCK[stack.status].format(name=stack.name)
+        return CloudError(
+            "\n".join([f"{stage} was not deployed:", *reasons, f"{stack.name} is {stack.status}: {advice}"])
+        )
+    return CloudError(f"{stage} was not deployed ({stack.name} is {stack.status}); sam says above why")
+
+
+def _reasons(stack: Stack) -> list[str]:
+    """Which resources failed first in the last operation, and why, in CloudFormation's words."""
+    with aws.told(f"the events of {stack.name} cannot be read"):
+        events: list[Any] = aws.client("cloudformation").describe_stack_events(StackName=stack.name)["StackEvents"]
+    newest_first = []
+    for event in events:
+        newest_first.append(event)
+        if (
+            event["ResourceType"] == "AWS::CloudFormation::Stack"
+            and event.get("ResourceStatusReason") == "User Initiated"
+        ):
+            break
+    failed = [event for event in reversed(newest_first) if event["ResourceStatus"].endswith("_FAILED")]
+    words = [
+        f"  {event['LogicalResourceId']}: {event.get('ResourceStatusReason', 'no reason given')}" for event in failed
+    ]
+    return words[:_SHOWN_EVENTS]

@@ -1,0 +1,140 @@
+"""Who may ask what: the API's routes against the application's own, in every mode."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi.routing import APIRoute
+from starlette.routing import Route
+
+from lambda_api.app import create_app
+from lambda_api.settings import Settings
+from tests.fakes.cloudformation import Stack
+from tests.infra.test_template import JWT
+
+Deployed = Callable[..., Stack]
+
+PROTECTED = {"POST /predict", "POST /predict_batch", "GET /model_info"}
+PUBLIC = {"GET /", "GET /health", "GET /ui", "GET /docs", "GET /docs/{name}", "GET /openapi.json"}
+MODES: dict[str, dict[str, str]] = {"iam": {}, "jwt": JWT, "none": {"AuthMode": "none"}}
+
+
+def routes(stack: Stack) -> dict[str, dict[str, Any]]:
+    found = [dict(route) for route in stack.of("AWS::ApiGatewayV2::Route").values()]
+    return {route.pop("RouteKey"): route for route in found}
+
+
+def of_the_application() -> set[str]:
+    """Method and path of every route; HEAD comes with GET where the framework adds it."""
+    return {
+        f"{method} {route.path}"
+        for route in create_app(Settings()).routes
+        if isinstance(route, APIRoute | Route)
+        for method in route.methods or ()
+        if method != "HEAD"
+    }
+
+
+def test_each_route_of_the_application_is_decided_upon_and_declared_and_nothing_else_is(deployed: Deployed) -> None:
+    """A catch-all that is public would carry an encoded path past the lock of the route that it decodes to."""
+    assert of_the_application() == PROTECTED | PUBLIC
+    for parameters in MODES.values():
+        assert routes(deployed(**parameters)).keys() == PROTECTED | PUBLIC
+
+
+@pytest.mark.parametrize(
+    ("mode", "lock"),
+    [
+        ("iam", {"AuthorizationType": "AWS_IAM"}),
+        ("jwt", {"AuthorizationType": "JWT", "AuthorizerId": "JwtAuthorizer"}),
+        ("none", {"AuthorizationType": "NONE"}),
+    ],
+)
+def test_predictions_are_locked_as_the_mode_says_and_pages_are_open(
+    deployed: Deployed, mode: str, lock: dict[str, str]
+) -> None:
+    common = {"ApiId": "Api", "Target": "integrations/Integration"}
+
+    assert routes(deployed(**MODES[mode])) == {
+        **dict.fromkeys(PROTECTED, common | lock),
+        **{route: common | {"AuthorizationType": "NONE"} for route in PUBLIC},
+    }
+
+
+def test_a_token_counts_only_from_its_issuer_and_for_this_service(deployed: Deployed) -> None:
+    assert deployed(**JWT).resources["JwtAuthorizer"]["Properties"] == {
+        "ApiId": "Api",
+        "Name": "jwt",
+        "AuthorizerType": "JWT",
+        "IdentitySource": ["$request.header.Authorization"],
+        "JwtConfiguration": {"Issuer": "https://issuer.example", "Audience": ["obesity", "levels"]},
+    }
+
+
+def test_the_api_asks_the_alias_and_only_this_api_may(deployed: Deployed) -> None:
+    stack = deployed()
+
+    integration = stack.resources["Integration"]["Properties"]
+    assert (integration["IntegrationUri"], integration["PayloadFormatVersion"]) == ("ApiFunctionAliaslive", "2.0")
+    ((_, permission),) = stack.of("AWS::Lambda::Permission").items()
+    assert permission == {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": "ApiFunctionAliaslive",
+        "Principal": "apigateway.amazonaws.com",
+        "SourceArn": "arn:aws:execute-api:eu-central-1:123456789012:Api/*/*",
+    }
+
+
+def test_the_gateway_waits_for_the_function_as_long_as_that_may_take(deployed: Deployed) -> None:
+    stack = deployed()
+
+    waits = stack.resources["Integration"]["Properties"]["TimeoutInMillis"]
+    assert waits == 1000 * stack.resources["ApiFunction"]["Properties"]["Timeout"]
+
+
+def test_the_gateway_answers_preflights_where_origins_are_named_and_no_page_may_call_otherwise(
+    deployed: Deployed,
+) -> None:
+    """A preflight bears no credentials, so a route with a lock could never answer one."""
+    assert "CorsConfiguration" not in deployed().resources["Api"]["Properties"]
+    found = deployed(CorsOrigins="https://a.example,http://localhost:5173").resources["Api"]["Properties"]
+    assert found["CorsConfiguration"] == {
+        "AllowOrigins": ["https://a.example", "http://localhost:5173"],
+        "AllowMethods": ["GET", "POST"],
+        "AllowHeaders": [
+            "authorization",
+            "content-type",
+            "x-amz-content-sha256",
+            "x-amz-date",
+            "x-amz-security-token",
+            "x-request-id",
+        ],
+        "ExposeHeaders": ["x-model-version", "x-request-id"],
+        "MaxAge": 600,
+    }
+
+
+def test_the_stage_has_no_name_in_its_paths_and_limits_what_comes(deployed: Deployed) -> None:
+    stage = deployed(ThrottlingRate="50", ThrottlingBurst="80").resources["ApiStage"]["Properties"]
+
+    assert (stage["StageName"], stage["AutoDeploy"]) == ("$default", True)
+    assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": "50", "ThrottlingBurstLimit": "80"}
+
+
+def test_the_access_log_is_json_and_says_nothing_of_the_caller_or_what_was_asked(deployed: Deployed) -> None:
+    stage = deployed().resources["ApiStage"]["Properties"]
+
+    assert stage["AccessLogSettings"]["DestinationArn"] == "AccessLogGroup.Arn"
+    assert json.loads(stage["AccessLogSettings"]["Format"]) == {
+        "event": "access",
+        "time": "$context.requestTimeEpoch",
+        "request_id": "$context.requestId",
+        "route": "$context.routeKey",
+        "status": "$context.status",
+        "latency_ms": "$context.responseLatency",
+        "integration_ms": "$context.integrationLatency",
+        "integration_status": "$context.integrationStatus",
+        "error": "$context.error.responseType",
+        "authorizer_error": "$context.authorizer.error",
+    }

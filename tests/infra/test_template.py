@@ -1,0 +1,266 @@
+"""template.yaml as SAM expands it and CloudFormation resolves it, for every combination of its parameters."""
+
+import itertools
+import re
+import tomllib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+
+from tests.fakes.cloudformation import Stack
+from tests.infra.conftest import RELEASE, Expanded, allowed, expansions, read
+from tests.paths import ROOT
+
+Deployed = Callable[..., Stack]
+
+EMAIL = "ada@example.org"
+JWT = {"AuthMode": "jwt", "JwtIssuer": "https://issuer.example", "JwtAudience": "obesity,levels"}
+
+
+def test_sam_itself_reads_only_how_traffic_moves_and_the_release(expanded: Expanded) -> None:
+    results: dict[tuple[str, str], set[int]] = {}
+    for parameters, number in zip(expansions(), expanded.numbers, strict=True):
+        results.setdefault((parameters["Canary"], parameters["Release"]), set()).add(number)
+
+    assert len(results) == 2 * len(allowed("Canary"))
+    assert {len(numbers) for numbers in results.values()} == {1}
+
+
+def test_every_combination_of_parameters_resolves_without_a_dangling_name(deployed: Deployed) -> None:
+    choices: list[list[dict[str, str]]] = [
+        [{"AuthMode": "iam"}, JWT, {"AuthMode": "none"}],
+        [{}, {"CorsOrigins": "https://a.example,https://b.example"}],
+        [{"SnapStart": value} for value in allowed("SnapStart")],
+        [{}, {"ReservedConcurrency": "5"}],
+        [{}, {"PermissionsBoundary": "obesity-levels-boundary"}],
+        [{}, {"Release": RELEASE, "ModelDescription": "model 3"}],
+        [{"Telemetry": value} for value in allowed("Telemetry")],
+        [{"Tracing": value} for value in allowed("Tracing")],
+        [{}, {"AlarmEmail": EMAIL}, {"AlarmEmail": EMAIL, "MonthlyBudget": "20"}],
+    ]
+    for chosen in itertools.product(*choices):
+        parameters = {name: value for choice in chosen for name, value in choice.items()}
+        stack = deployed(**parameters)  # a name that is not there raises
+
+        assert stack.refusals() == []
+        assert len(stack.of("AWS::ApiGatewayV2::Authorizer")) == (parameters["AuthMode"] == "jwt")
+        assert len(stack.of("AWS::SNS::Topic")) == ("AlarmEmail" in parameters)
+        assert len(stack.of("AWS::Budgets::Budget")) == ("MonthlyBudget" in parameters)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "refusals"),
+    [
+        ({}, []),
+        (JWT, []),
+        (
+            {"AuthMode": "jwt"},
+            [
+                "AuthMode jwt needs JwtIssuer, the address that issues the tokens.",
+                "AuthMode jwt needs JwtAudience, or the tokens made for any other service would do.",
+            ],
+        ),
+        ({"MonthlyBudget": "20"}, ["MonthlyBudget needs AlarmEmail, or nobody would be told."]),
+        ({"ModelDescription": "model 3"}, ["ModelDescription needs Release, which makes it a version of its own."]),
+    ],
+)
+def test_parameters_that_would_do_nothing_or_harm_are_refused_before_anything_is_made(
+    parameters: dict[str, str], refusals: list[str]
+) -> None:
+    assert Stack(read("template.yaml") | {"Resources": {}, "Outputs": {}}, parameters).refusals() == refusals
+
+
+@pytest.mark.parametrize(
+    ("parameter", "good", "bad"),
+    [
+        ("JwtIssuer", ["", "https://issuer.example/realm"], ["issuer.example", "http://issuer.example"]),
+        ("JwtAudience", ["", "one", "one,two"], ["one, two", ",", "one,"]),
+        (
+            "CorsOrigins",
+            ["", "*", "https://a.example,http://localhost:5173"],
+            ["a.example", "https://a.example/", "*,*"],
+        ),
+        ("ReservedConcurrency", ["", "0", "10"], ["-1", "ten"]),
+        ("PermissionsBoundary", ["", "obesity-levels-boundary"], ["arn:aws:iam::123456789012:policy/x"]),
+        ("Release", ["", RELEASE], ["v1.0", "0123"]),
+        ("AlarmEmail", ["", EMAIL], ["ada", "ada@example.org, bob@example.org"]),
+    ],
+)
+def test_a_parameter_takes_what_it_says_and_nothing_else(parameter: str, good: list[str], bad: list[str]) -> None:
+    pattern = read("template.yaml")["Parameters"][parameter]["AllowedPattern"]
+
+    assert [value for value in [*good, *bad] if re.search(pattern, value)] == good
+
+
+def test_who_may_call_is_restricted_unless_somebody_says_otherwise() -> None:
+    assert read("template.yaml")["Parameters"]["AuthMode"]["Default"] == "iam"
+
+
+@pytest.mark.parametrize("canary", allowed("Canary"))
+def test_traffic_moves_as_the_parameter_says_and_alarms_and_failures_move_it_back(
+    deployed: Deployed, canary: str
+) -> None:
+    stack = deployed(Canary=canary)
+
+    ((_, group),) = stack.of("AWS::CodeDeploy::DeploymentGroup").items()
+    assert group["DeploymentConfigName"] == f"CodeDeployDefault.Lambda{canary}"
+    assert group["AutoRollbackConfiguration"] == {
+        "Enabled": True,
+        "Events": ["DEPLOYMENT_FAILURE", "DEPLOYMENT_STOP_ON_ALARM", "DEPLOYMENT_STOP_ON_REQUEST"],
+    }
+    assert group["AlarmConfiguration"]["Enabled"]
+    assert {alarm["Name"] for alarm in group["AlarmConfiguration"]["Alarms"]} == set(stack.of("AWS::CloudWatch::Alarm"))
+
+
+def test_the_golden_hook_stands_before_the_alias_and_is_told_the_new_version(deployed: Deployed) -> None:
+    stack = deployed()
+
+    ((version, _),) = stack.of("AWS::Lambda::Version").items()
+    alias = stack.resources["ApiFunctionAliaslive"]
+    hook = stack.resources["GoldenHook"]["Properties"]
+    assert alias["UpdatePolicy"] == {
+        "CodeDeployLambdaAliasUpdate": {
+            "ApplicationName": "obesity-levels-dev-ServerlessDeploymentApplication-1A",
+            "DeploymentGroupName": "obesity-levels-dev-ApiFunctionDeploymentGroup-1A",
+            "BeforeAllowTrafficHook": "GoldenHook",
+        }
+    }
+    assert alias["Properties"]["FunctionVersion"] == f"{version}.Version"
+    assert hook["Environment"] == {"Variables": {"NEW_VERSION": version}}
+    assert hook["FunctionName"] == "CodeDeployHook_obesity-levels-dev"
+    # The hook waits a little longer than the function may take, for each of its questions.
+    assert hook["Timeout"] >= 3 * (stack.resources["ApiFunction"]["Properties"]["Timeout"] + 5)
+
+
+def test_another_release_is_another_version_even_of_the_same_code(expanded: Expanded) -> None:
+    """SAM names a version by its code alone; without a release, other parameters reach nobody."""
+
+    def version(release: str) -> tuple[str, Any]:
+        template = expanded.template(release=release)
+        found = Stack(template, {"Release": release}).of("AWS::Lambda::Version")
+        return next(iter(found)), template["Resources"]["ApiFunction"]["Properties"]["Environment"]
+
+    assert version(RELEASE)[0] == f"ApiFunctionVersion{RELEASE[:10]}"
+    assert version("")[0] != version(RELEASE)[0]
+    assert version("")[1] == version(RELEASE)[1]
+
+
+def test_the_function_itself_changes_with_the_release_or_lambda_would_publish_nothing(deployed: Deployed) -> None:
+    variables = [
+        deployed(**parameters).resources["ApiFunction"]["Properties"]["Environment"]["Variables"].get("RELEASE")
+        for parameters in ({}, {"Release": RELEASE})
+    ]
+    assert variables == [None, RELEASE]
+
+
+def test_an_old_version_outlives_the_stack_update_that_replaces_it(deployed: Deployed) -> None:
+    ((name, properties),) = deployed(Release=RELEASE, ModelDescription="model 3").of("AWS::Lambda::Version").items()
+
+    assert deployed(Release=RELEASE).resources[name]["DeletionPolicy"] == "Retain"
+    assert properties["Description"] == "model 3"
+
+
+def test_telemetry_is_named_to_the_service_only_where_it_is_not_the_default(deployed: Deployed) -> None:
+    def variables(**parameters: str) -> dict[str, str]:
+        found: dict[str, str] = deployed(**parameters).resources["ApiFunction"]["Properties"]["Environment"][
+            "Variables"
+        ]
+        return found
+
+    assert variables(Stage="prod") == {
+        "ORT_DISABLE_TELEMETRY": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "PYDANTIC_DISABLE_PLUGINS": "__all__",
+        "OBESITY_NAMESPACE": "ObesityLevels/obesity-levels-prod",
+    }
+    assert variables(Telemetry="off")["OBESITY_TELEMETRY"] == "off"
+
+
+def test_the_function_is_what_its_parameters_say(deployed: Deployed) -> None:
+    stack = deployed(
+        Architecture="arm64", MemorySize="512", SnapStart="on", ReservedConcurrency="7", Tracing="Active", Stage="prod"
+    )
+
+    function = stack.resources["ApiFunction"]["Properties"]
+    assert {name: function[name] for name in ("Architectures", "MemorySize", "SnapStart", "TracingConfig")} == {
+        "Architectures": ["arm64"],
+        "MemorySize": "512",
+        "SnapStart": {"ApplyOn": "PublishedVersions"},
+        "TracingConfig": {"Mode": "Active"},
+    }
+    assert function["ReservedConcurrentExecutions"] == "7"
+    assert "ReservedConcurrentExecutions" not in deployed().resources["ApiFunction"]["Properties"]
+    assert function["FunctionName"] == "obesity-levels-prod"
+
+
+def test_every_function_writes_to_a_log_of_the_stack_and_every_log_ends(deployed: Deployed) -> None:
+    stack = deployed(LogRetentionDays="7")
+
+    groups = stack.of("AWS::Logs::LogGroup")
+    assert {group["LogGroupName"]: group["RetentionInDays"] for group in groups.values()} == {
+        "/aws/lambda/obesity-levels-dev": "7",
+        "/aws/lambda/CodeDeployHook_obesity-levels-dev": "7",
+        "/aws/vendedlogs/apigateway/obesity-levels-dev": "7",
+    }
+    written = {
+        name: function["LoggingConfig"]["LogGroup"] for name, function in stack.of("AWS::Lambda::Function").items()
+    }
+    assert written == {
+        "ApiFunction": "/aws/lambda/obesity-levels-dev",
+        "GoldenHook": "/aws/lambda/CodeDeployHook_obesity-levels-dev",
+    }
+    # No role may make a log group: one that somebody deleted would come back without an end.
+    assert "logs:CreateLogGroup" not in str(stack.of("AWS::IAM::Role"))
+
+
+def taggable(kind: str) -> str | None:
+    """The property that bears a resource's tags, if its type has tags at all."""
+    tagging = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", kind).schema.get("tagging", {})
+    return str(tagging["tagProperty"]).rpartition("/")[2] if tagging.get("taggable") else None
+
+
+def test_whatever_can_be_tagged_says_its_project_and_stage(deployed: Deployed) -> None:
+    stack = deployed(Stage="staging", AlarmEmail=EMAIL, MonthlyBudget="20")
+
+    tagged = 0
+    for name, resource in stack.resources.items():
+        if property_name := taggable(resource["Type"]):
+            tags = resource["Properties"].get(property_name, {})
+            found = tags if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
+            assert {"project": "obesity-levels", "stage": "staging"}.items() <= found.items(), name
+            tagged += 1
+    assert tagged > 15
+
+
+def test_the_outputs_are_what_the_commands_read(deployed: Deployed) -> None:
+    assert deployed(Stage="prod", AuthMode="none").outputs == {
+        "ApiUrl": "https://Api.execute-api.eu-central-1.amazonaws.com",
+        "FunctionName": "obesity-levels-prod",
+        "FunctionAlias": "live",
+        "LogGroup": "/aws/lambda/obesity-levels-prod",
+        "AuthMode": "none",
+        "DashboardUrl": (
+            "https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1"
+            "#dashboards/dashboard/obesity-levels-prod"
+        ),
+    }
+
+
+def test_the_stages_of_samconfig_are_stacks_of_their_own_and_can_be_deployed_from_scripts() -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    stages = {"default": "dev", "staging": "staging", "prod": "prod"}
+
+    deploys = {name: config[name]["deploy"]["parameters"] for name in stages}
+    assert {stage: deploys[name]["stack_name"] for name, stage in stages.items()} == {
+        stage: f"obesity-levels-{stage}" for stage in allowed("Stage")
+    }
+    for name, stage in stages.items():
+        found = deploys[name]
+        given = dict(pair.split("=", 1) for pair in found["parameter_overrides"])
+        assert given.keys() <= read("template.yaml")["Parameters"].keys()
+        assert (given["Stage"], found["s3_prefix"]) == (stage, f"sam/{stage}")
+        assert (found["resolve_s3"], found["fail_on_empty_changeset"]) == (True, False)
+        assert config[name]["build"]["parameters"] == {"build_in_source": True}
+    assert [name for name in stages if deploys[name]["confirm_changeset"]] == ["prod"]

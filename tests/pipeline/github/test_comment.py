@@ -1,0 +1,142 @@
+"""One comment on a pull request, whatever is pushed and whoever wrote the report."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import InputError, ModelFileError, SourceError
+from pipeline.github import comment as sticky
+from pipeline.github.api import GitHub
+from pipeline.report.comment import MARKER
+from tests.fakes.github import BOT, RUN_URL, SHA, TOKEN, FakeGitHub, event, pull, serving
+
+REPORT = "## Better\n\n| a | b |\n"
+POSTED = (
+    f"{MARKER}\n## Better\n\n| a | b |\n\n"
+    f"<sub>Made by the code of this pull request at 12345678, in [this run]({RUN_URL}).</sub>\n"
+)
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeGitHub]:
+    with serving(FakeGitHub(pulls=[pull()])) as found:
+        yield found
+
+
+def post(fake: FakeGitHub, report: str | None = REPORT, *, token: str = TOKEN, **told: object) -> str:
+    run = sticky.Run.of_event(event(**told))  # type: ignore[arg-type]
+    with GitHub(fake.address, token) as github:
+        return sticky.post(github, run, report)
+
+
+def test_the_first_report_is_one_comment_and_the_next_takes_its_place(fake: FakeGitHub) -> None:
+    assert post(fake) == "commented on pull request 7"
+    assert [(item["number"], item["body"]) for item in fake.comments] == [(7, POSTED)]
+    assert post(fake, "## Worse\n") == "updated the comment on pull request 7"
+    assert [item["body"] for item in fake.comments] == [POSTED.replace("## Better\n\n| a | b |", "## Worse")]
+    assert fake.asked == ["POST", "PATCH"]
+
+
+def test_the_same_report_again_changes_nothing(fake: FakeGitHub) -> None:
+    post(fake)
+    assert post(fake) == "the comment on pull request 7 says so already"
+    assert fake.asked == ["POST"]
+
+
+def test_the_comment_is_found_behind_hundreds_of_others(fake: FakeGitHub) -> None:
+    for number in range(150):
+        fake.add(7, f"comment {number}", "somebody")
+    post(fake)
+    post(fake, "## Worse\n")
+    assert (len(fake.comments), fake.asked) == (151, ["POST", "PATCH"])
+
+
+@pytest.mark.parametrize(("body", "login"), [(f"{MARKER}\nmine", "somebody"), (f"look: {MARKER}", BOT)])
+def test_a_marker_of_somebody_else_or_elsewhere_is_not_taken_for_the_comment(
+    fake: FakeGitHub, body: str, login: str
+) -> None:
+    fake.add(7, body, login)
+    post(fake)
+    assert [item["body"] for item in fake.comments] == [body, POSTED]
+
+
+def test_a_fork_is_found_by_its_branch_and_commit(fake: FakeGitHub) -> None:
+    fake.pulls = [pull(6, "us"), pull(8, "somebody", sha="0" * 40), pull(9, "somebody")]
+    assert post(fake, fork=True) == "commented on pull request 9"
+
+
+@pytest.mark.parametrize(
+    "pulls",
+    [[], [pull(state="closed")], [pull(sha="0" * 40)]],
+    ids=["no pull request", "closed", "moved on"],
+)
+@pytest.mark.parametrize("fork", [False, True])
+def test_a_run_that_nobody_waits_for_says_nothing(fake: FakeGitHub, pulls: list[dict[str, object]], fork: bool) -> None:  # noqa: FBT001
+    for item in pulls:
+        item["head"] = {**item["head"], "label": "somebody:change"} if fork else item["head"]  # type: ignore[dict-item]
+    fake.pulls = pulls or ([] if fork else [pull(state="closed")])
+    assert post(fake, fork=fork) == f"no open pull request ends at {SHA[:8]} any more: nothing to say"
+    assert fake.asked == []
+
+
+def test_without_a_report_a_success_says_nothing_unless_something_was_said_before(fake: FakeGitHub) -> None:
+    assert post(fake, None) == "pull request 7 leaves the model as it is: nothing to say"
+    assert fake.comments == []
+    post(fake)
+    post(fake, None)
+    assert "This pull request leaves the model as it is." in fake.comments[0]["body"]
+
+
+def test_without_a_report_a_failure_says_that_there_is_none(fake: FakeGitHub) -> None:
+    post(fake, None, conclusion="failure")
+    assert "**No report: the run ended with failure before there was one.**" in fake.comments[0]["body"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ask @us/owners and @me", "ask @\u200bus/owners and @\u200bme"),
+        (f"a\n{MARKER}\n", "a"),
+        ("a <!-- hidden\nlines --> b <!-- open", "a  b "),
+        ("nul\x00", "nul"),
+        ("x" * 64_001, "x" * 64_000 + "\n\n(cut: the whole report is in the run's artifact)"),
+    ],
+)
+def test_a_strangers_text_mentions_nobody_hides_nothing_and_is_not_too_long(text: str, expected: str) -> None:
+    assert sticky.harmless(text) == expected.rstrip()
+
+
+def test_the_report_is_read_as_text_and_a_missing_one_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "report.md"
+    assert sticky.read(path) is None
+    path.write_text(REPORT, encoding="utf-8")
+    assert sticky.read(path) == REPORT
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ModelFileError, match="not UTF-8"):
+        sticky.read(path)
+
+
+def test_a_link_to_a_file_of_the_runner_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret", encoding="utf-8")
+    (tmp_path / "report.md").symlink_to(tmp_path / "secret")
+    assert sticky.read(tmp_path / "report.md") is None
+
+
+def test_a_run_of_anything_but_a_pull_request_is_refused() -> None:
+    told = event()
+    told["workflow_run"]["event"] = "push"
+    with pytest.raises(InputError, match="started by push"):
+        sticky.Run.of_event(told)
+    with pytest.raises(InputError, match="workflow_run"):
+        sticky.Run.of_event({"pull_request": {}})
+
+
+def test_a_refusal_and_an_unreachable_github_say_what_was_asked(fake: FakeGitHub) -> None:
+    with pytest.raises(SourceError, match="refuses GET /repos/us/obesity/pulls/7: 401"):
+        post(fake, token="another")  # noqa: S106
+    with (
+        GitHub("http://127.0.0.1:9", TOKEN) as nowhere,
+        pytest.raises(SourceError, match="cannot be reached"),
+    ):
+        nowhere.ask("POST", "/repos", json={})

@@ -1,0 +1,179 @@
+"""The pieces that the workflows call, where what they do does not need a runner; tests/workflows has the rest."""
+
+import logging
+import shutil
+import subprocess
+import threading
+import uuid
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from pipeline import params as parameters
+from pipeline.errors import NotPublishedError, RaceLostError, SourceError
+from pipeline.files import Layout
+from pipeline.loop import ci
+from pipeline.registry import Registry, portable, remote_store
+
+NAME = "obesity_classifier"
+
+
+@pytest.fixture
+def project(trained_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of a project that went through the loop once, on a runner: no registry here yet."""
+    copied = Path(shutil.copytree(trained_project, tmp_path / "project"))
+    (copied / "mlflow.db").unlink()
+    shutil.rmtree(copied / "mlartifacts")
+    monkeypatch.chdir(copied)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    return copied
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A prefix in a bucket."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    bucket = f"b-{uuid.uuid4().hex}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    yield f"s3://{bucket}/registry"
+    server.stop()
+
+
+def pushed(trained: Path, home: Path, store: str) -> Registry:
+    """The registry of a trained project, in another folder, and pushed."""
+    home.mkdir()
+    shutil.copy(trained / "mlflow.db", home)
+    shutil.copytree(trained / "mlartifacts", home / "mlartifacts")
+    portable.relocate(home / "mlflow.db", trained, home)
+    registry = Registry(f"sqlite:///{home}/mlflow.db")
+    remote_store.push(registry.store, store)
+    return registry
+
+
+def test_a_run_that_loses_the_race_takes_the_registry_as_it_is_and_decides_again(
+    project: Path, trained_project: Path, tmp_path: Path, store: str
+) -> None:
+    rival = pushed(trained_project, tmp_path / "rival", store)
+    told = list[str]()
+
+    def meanwhile(what: str, done: int, total: int) -> None:
+        del done, total
+        told.append(what)
+        if told.count("register in MLflow") == 1 and what == "register in MLflow":
+            rival.set_alias(NAME, "liked", 1, expected=None)
+            remote_store.push(rival.store, store)
+
+    judged = ci.publish(parameters.load(), store, "a test", meanwhile)
+    assert told.count("somebody else was first: decide again") == 1
+    assert (judged.verdict.outcome, judged.champion) == ("unchanged", 1)
+    (version,) = Registry(f"sqlite:///{project}/mlflow.db").versions(NAME)
+    assert "liked" in version.aliases
+
+
+def test_a_run_that_loses_every_race_is_refused(
+    project: Path, trained_project: Path, tmp_path: Path, store: str
+) -> None:
+    del project
+    rival = pushed(trained_project, tmp_path / "rival", store)
+    names = iter(("first", "second", "third", "fourth"))
+
+    def always(what: str, done: int, total: int) -> None:
+        del done, total
+        if what == "register in MLflow":
+            rival.set_alias(NAME, next(names), 1, expected=None)
+            remote_store.push(rival.store, store)
+
+    with pytest.raises(RaceLostError, match="somebody pushed"):
+        ci.publish(parameters.load(), store, "a test", always)
+    assert next(names) == "fourth"
+
+
+def test_nothing_made_from_the_sample_is_published(project: Path) -> None:
+    (project / Layout().raw).unlink()
+    assert ci.is_sample()
+    with pytest.raises(SourceError, match="nothing made from the sample is published"):
+        ci.publish(parameters.load(), None, "a test")
+
+
+def commit(*files: str) -> None:
+    identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
+    subprocess.run(["git", "add", "--force", *files], check=True)
+    subprocess.run(["git", *identity, "commit", "--quiet", "--message", "all"], check=True)
+
+
+def test_a_lock_that_is_what_the_code_makes_is_not_stale(project: Path) -> None:
+    commit("dvc.lock", "reports/metrics.json")
+    lock = (project / "dvc.lock").read_bytes()
+    assert ci.stale() == ()
+    assert (project / "dvc.lock").read_bytes() == lock
+    assert not ci.HANDED_OVER.exists()
+
+
+def test_a_stale_lock_is_put_back_and_the_right_one_handed_over(project: Path) -> None:
+    right = (project / "dvc.lock").read_text(encoding="utf-8")
+    wrong = right.replace("n_estimators: 20", "n_estimators: 30")
+    assert wrong != right
+    (project / "dvc.lock").write_text(wrong, encoding="utf-8")
+    commit("dvc.lock", "reports/metrics.json")
+    (project / "dvc.lock").write_text(right, encoding="utf-8")
+    (project / "reports/metrics.json").write_text("{}\n", encoding="utf-8")
+    assert ci.stale() == (
+        ci.Stale(Path("dvc.lock"), "stage train: forest"),
+        ci.Stale(Path("reports/metrics.json"), "its content"),
+    )
+    assert (project / "dvc.lock").read_text(encoding="utf-8") == wrong
+    assert (ci.HANDED_OVER / "dvc.lock").read_text(encoding="utf-8") == right
+
+
+def test_a_report_against_a_commit_that_is_gone_takes_the_one_before(project: Path) -> None:
+    del project
+    commit("dvc.lock", "params.yaml", "reports/metrics.json", "reports/data.json", "reports/parity.json")
+    text = ci.report("0" * 40)
+    assert (ci.HANDED_OVER / "report.md").read_text(encoding="utf-8") == text
+    assert text.startswith("## ")
+    names = {path.name for path in (ci.HANDED_OVER / "reports").rglob("*.json")}
+    assert {"data.json", "metrics.json", "parity.json"} <= names
+    assert not (ci.HANDED_OVER / "reports/answers.csv").exists()
+
+
+@pytest.fixture
+def publisher(tmp_path: Path) -> Iterator[str]:
+    """The address of a publisher that still gives the data as it was before records were added."""
+    (tmp_path / "public").mkdir()
+    (tmp_path / "public/data.csv").write_text("the data as it was", encoding="utf-8")
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "public"))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/data.csv"
+        server.shutdown()
+
+
+def test_a_fork_that_cannot_read_the_added_records_runs_on_the_sample_and_nobody_publishes_it(
+    project: Path, publisher: str
+) -> None:
+    shutil.rmtree(project / ".dvc/cache")
+    Layout(project).raw.unlink()
+    params = parameters.load()
+    params = params.model_copy(update={"data": params.data.model_copy(update={"url": publisher})})
+    with pytest.raises(NotPublishedError):
+        ci.repro(params, print, iter, publish=True)
+    why = ci.repro(params, print, iter, publish=False)
+    assert why
+    assert "DVC alone has the pinned file" in why
+    assert ci.is_sample()

@@ -1,0 +1,65 @@
+"""Two runs of the same flow are the same bytes, and a difference anywhere is seen."""
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import PipelineError
+from pipeline.files import write_json, write_text
+from pipeline.model.reproduce import FileComparison, compare, reproduce
+from tests.paths import ROOT
+
+
+def run_folder(root: Path, accuracy: float, model: str) -> Path:
+    write_json(root / "reports/metrics.json", {"holdout": {"accuracy": accuracy, "rows": 3}})
+    write_text(root / "models/model.onnx", model)
+    return root
+
+
+def test_equal_folders_differ_by_nothing(tmp_path: Path) -> None:
+    found = compare([run_folder(tmp_path / name, 0.9, "graph") for name in "ab"])
+    assert (found.equal, found.difference, len(found.files)) == (True, 0.0, 2)
+    assert found.metrics == {"holdout.accuracy": (0.9, 0.9), "holdout.rows": (3.0, 3.0)}
+
+
+def test_a_model_with_equal_metrics_and_other_bytes_is_a_difference(tmp_path: Path) -> None:
+    found = compare([run_folder(tmp_path / "a", 0.9, "graph"), run_folder(tmp_path / "b", 0.9, "hparg")])
+    assert (found.equal, found.difference) == (False, 0.0)
+    assert [file.name for file in found.files if not file.equal] == ["models/model.onnx"]
+
+
+def test_the_difference_is_the_largest_of_any_metric(tmp_path: Path) -> None:
+    found = compare([run_folder(tmp_path / "a", 0.9, "g"), run_folder(tmp_path / "b", 0.75, "g")])
+    assert (found.equal, round(found.difference, 6)) == (False, 0.15)
+
+
+def test_a_file_that_one_run_lacks_is_a_difference(tmp_path: Path) -> None:
+    folders = [run_folder(tmp_path / name, 0.9, "graph") for name in "ab"]
+    write_text(folders[0] / "extra.txt", "x")
+    found = compare(folders)
+    assert not found.equal
+    assert [(file.name, file.digests[1]) for file in found.files if not file.equal] == [("extra.txt", None)]
+
+
+def test_a_file_comparison_of_missing_files_is_not_equal() -> None:
+    assert not FileComparison("x", (None, None)).equal
+
+
+def test_two_fresh_processes_with_other_seeds_and_cores_write_the_same_bytes(
+    small_csv: Path, small_params_file: Path
+) -> None:
+    heard: list[str] = []
+    found = reproduce(small_csv, small_params_file, lambda what, _done, _total: heard.append(what))
+    assert (found.equal, f"{found.difference:.4f}") == (True, "0.0000")
+    assert {"models/model.onnx", "reports/metrics.json", "reports/parity.json", "data/processed/records.csv"} <= {
+        file.name for file in found.files
+    }
+    assert heard == ["run with hash seed 0 on 1 core(s)", "run with hash seed 4242 on 2 core(s)", "compare"]
+
+
+def test_a_run_that_fails_hands_on_its_error_and_its_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "empty.csv").write_text("", encoding="utf-8")
+    with pytest.raises(PipelineError) as failed:
+        reproduce(tmp_path / "empty.csv", ROOT / "params.yaml")
+    assert failed.value.exit_code == 2
+    assert "empty.csv: is empty" in str(failed.value)
