@@ -57,7 +57,7 @@ def _answers(cases: list[dict[str, Any]], ask: Ask) -> tuple[str, ...]:
         (f"/predict_batch, record {number}", answer, case)
         for number, (answer, case) in enumerate(zip(many["predictions"], cases, strict=True), 1)
     ]
-    found = [f"{where}: {words}" for where, answer, case in given if (words := _otherwise(answer, case))]
+    found = [f"{where}: {words}" for where, answer, case in given if (words := _difference(answer, case))]
     return (*found[:SHOWN], *([f"(+{len(found) - SHOWN} more)"] if len(found) > SHOWN else []))
 
 
@@ -68,7 +68,7 @@ def _asked(ask: Ask, path: str, value: object) -> Any:
     return answer
 
 
-def _otherwise(answer: dict[str, Any], case: dict[str, Any]) -> str | None:
+def _difference(answer: dict[str, Any], case: dict[str, Any]) -> str | None:
     if answer["prediction"] != case["prediction"]:
         return f"{answer['prediction']}, expected {case['prediction']}"
     pairs = zip(answer["probabilities"].values(), case["probabilities"], strict=True)

@@ -52,7 +52,7 @@ def code(error: Any) -> str:
 
 
 @contextmanager
-def told(
+def aws_errors(
     what: str, advice: Mapping[str, str] | None = None, needs: str = "", raised: type[PipelineError] = CloudError
 ) -> Iterator[None]:
     """A block that calls AWS; what goes wrong in it is raised as one of our errors.
@@ -120,7 +120,7 @@ def signed(service: str, method: str, url: str, body: bytes | None, headers: Map
     from botocore.exceptions import NoCredentialsError
     from botocore.session import get_session
 
-    with told("the request cannot be signed"):
+    with aws_errors("the request cannot be signed"):
         credentials = get_session().get_credentials()
         if credentials is None:
             raise NoCredentialsError

@@ -32,28 +32,28 @@ def wilson(right: int, rows: int, confidence: float) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Records that only the challenger (b) or only the champion (c) gets right, among all n that both answered."""
+    """How many records only one of two models gets right, among all that both answered."""
 
-    b: int
-    c: int
-    n: int
+    only_challenger: int
+    only_champion: int
+    total: int
 
     @property
     def difference(self) -> float:
         """The challenger's accuracy minus the champion's."""
-        return (self.b - self.c) / self.n
+        return (self.only_challenger - self.only_champion) / self.total
 
     def lower_bound(self, confidence: float) -> float:
-        """What the difference is above with this one-sided confidence: Wald's bound with half a pair added to b and c.
+        """What the difference is above with this one-sided confidence: Wald's, half a pair added to each side.
 
         Agresti & Min (2005), doi:10.1002/sim.1781, show that the added pairs keep its promise on few differences.
         """
-        b, c, n = self.b + 0.5, self.c + 0.5, self.n + 2
+        b, c, n = self.only_challenger + 0.5, self.only_champion + 0.5, self.total + 2
         error = math.sqrt((b + c) - (b - c) ** 2 / n) / n
         return (b - c) / n - NormalDist().inv_cdf(confidence) * error
 
 
-def at_most(right: int, records: int, share: float) -> float:
+def binomial_cdf(right: int, records: int, share: float) -> float:
     """How likely no more than `right` of `records` are right, if each is with probability `share`; exact (binomial)."""
     if right >= records or share <= 0:
         return 1.0

@@ -33,7 +33,7 @@ from pipeline.files import read_data, write_bytes
 from pipeline.model import evaluate, train
 from pipeline.model.parity import Parity
 from pipeline.params import Params
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)
@@ -92,13 +92,13 @@ class CleanedTable:
     report: clean.DataReport
     params: Params
 
-    def train(self, jobs: int = -1, tell: Tell = silent) -> TrainedModel:
+    def train(self, jobs: int = -1, progress: Progress = no_progress) -> TrainedModel:
         """Fit, export and prove the graphs; `tell` hears about progress.
 
         Raises:
             ParityError: The graph is not equal to the Pipeline.
         """
-        trained = train.train(self.records, self.report.sha256, self.params, jobs, tell)
+        trained = train.train(self.records, self.report.sha256, self.params, jobs, progress)
         return TrainedModel(Model(trained.graph), trained.pipeline, trained.parity, trained, self.records, self.params)
 
 

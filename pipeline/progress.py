@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
-Tell = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many parts are done, and how many there are; none at all is a notice to keep."""
 
 
-def silent(what: str, done: int, total: int) -> None:
-    """A `Tell` that says nothing."""
+def no_progress(what: str, done: int, total: int) -> None:
+    """A `Progress` that says nothing."""
     del what, done, total
 
 

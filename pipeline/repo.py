@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline.errors import InputError, PipelineError, RaceLostError, SourceError
-from pipeline.progress import Fold, Say, Tell, silent
+from pipeline.progress import Fold, Progress, Say, no_progress
 
 INTERRUPTED = (-2, 130)
 """What a stage exits with that Ctrl-C ended: by the signal, or by typer."""
@@ -73,14 +73,14 @@ def git_or_fail(*arguments: str) -> bytes:
         raise PipelineError(f"git {arguments[0]}: {error.stderr.decode(errors='replace').strip()}") from None
 
 
-def dvc_repro(tell: Tell = silent) -> tuple[str, ...]:
+def dvc_repro(progress: Progress = no_progress) -> tuple[str, ...]:
     """Bring every DVC stage here up to date; the names of those that had to run.
 
     Raises:
         PipelineError: A stage failed, with that stage's exit code; it has said why itself.
         RaceLostError: Another process is running the stages.
     """
-    tell("dvc repro", 0, 1)
+    progress("dvc repro", 0, 1)
     from dvc.exceptions import DvcException, ReproductionError
     from dvc.repo import Repo
 
@@ -144,7 +144,7 @@ def dvc_repro_anew(say: Say, fold: Fold) -> None:
         raise failure
 
 
-def dvc_push(tell: Tell) -> None:
+def dvc_push(progress: Progress) -> None:
     """Push data and models to DVC's default remote, if there is one.
 
     Raises:
@@ -156,7 +156,7 @@ def dvc_push(tell: Tell) -> None:
     with Repo() as repo:
         if repo.config["core"].get("remote") is None:
             return
-        tell("push data and models to DVC's remote", 0, 1)
+        progress("push data and models to DVC's remote", 0, 1)
         try:
             repo.push()
         except DvcException as error:

@@ -32,7 +32,7 @@ class Bucket:
             self._client: Any = aws.client("s3")
 
     def get(self, key: str) -> tuple[bytes, str] | None:
-        """An object's bytes and mark; None if there is none."""
+        """An object's bytes and ETag; None if there is none."""
         with self._told("read"):
             try:
                 found = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
@@ -43,10 +43,10 @@ class Bucket:
                 raise
 
     def put(self, key: str, body: bytes, replaces: str | None) -> str | None:
-        """Write an object if it is still the one with the mark `replaces`, None for: if there is none.
+        """Write an object if it is still the one with the ETag `replaces`, None for: if there is none.
 
         Returns:
-            The new mark; None if it is another one by now, and nothing was written.
+            The new ETag; None if it is another one by now, and nothing was written.
         """
         condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}
         with self._told("written"):
@@ -67,4 +67,4 @@ class Bucket:
             _BUSY: "somebody else is writing the same object: try again",
         }
         needs = "s3:GetObject, s3:PutObject and s3:ListBucket"
-        return aws.told(f"{self.url} cannot be {what}", advice, needs, RegistryError)
+        return aws.aws_errors(f"{self.url} cannot be {what}", advice, needs, RegistryError)

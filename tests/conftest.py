@@ -142,7 +142,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry's SQLite file with MLflow's tables and nothing in them; making the tables takes seconds."""
 
     def make(folder: Path) -> None:
-        with Registry(f"sqlite:///{folder}/mlflow.db").store.talking():
+        with Registry(f"sqlite:///{folder}/mlflow.db").store.client():
             pass
 
     return once(tmp_path_factory, "empty-store", make) / "mlflow.db"

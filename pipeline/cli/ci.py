@@ -43,7 +43,7 @@ def annotate(kind: str, text: str, **where: str) -> None:
     say(actions.command(kind, text, **where) if actions.on_github() else text)
 
 
-def tell(what: str, done: int, total: int) -> None:
+def progress(what: str, done: int, total: int) -> None:
     del done, total
     typer.echo(what, err=True)
 
@@ -106,9 +106,9 @@ def judge(
             annotate(
                 "warning", "The registry is lost with this runner: set the variable REGISTRY_URL", title="registry"
             )
-        judged = ci.publish(loaded, store or None, why, tell)
+        judged = ci.publish(loaded, store or None, why, progress)
     else:
-        judged = ci.judge(loaded, store or None, lambda line: annotate("notice", line, title="registry"), tell)
+        judged = ci.judge(loaded, store or None, lambda line: annotate("notice", line, title="registry"), progress)
     Console(width=160).print(show_registry.verdict(judged.verdict))
     actions.hand_on(judged.as_outputs())
     if judged.verdict.outcome == "refused":

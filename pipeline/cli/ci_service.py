@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.ci import PARAMS, ParamsFile, annotate, say, tell
+from pipeline.cli.ci import PARAMS, ParamsFile, annotate, progress, say
 from pipeline.errors import InputError
 from pipeline.github import actions
 
@@ -54,7 +54,7 @@ def fetch(
     from pipeline.ship import signed as deployable
 
     with _annotated("model"):
-        fetched = deployable.fetch(parameters.load(params), store or None, version, sha256 or None, tell)
+        fetched = deployable.fetch(parameters.load(params), store or None, version, sha256 or None, progress)
     actions.hand_on(fetched.as_outputs())
     say(f"{deployable.CANDIDATE}: version {fetched.version}, SHA-256 {fetched.sha256}")
 
@@ -94,7 +94,7 @@ def watch(
         lost = "References are lost with this runner, so drift slower than the log is not seen: set REGISTRY_URL"
         annotate("warning", lost, title="references")
     with _annotated("watch"):
-        found = ci_watch.watch(log, store or None, now, Terms(since=moment(since, now)), tell)
+        found = ci_watch.watch(log, store or None, now, Terms(since=moment(since, now)), progress)
     actions.summarize(words.issue(found))
     say(words.headline(found))
 

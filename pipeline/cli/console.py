@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
 
-from pipeline.progress import Tell
+from pipeline.progress import Progress
 
 PLAIN_WIDTH = 110
 """Of a table in a log; only a terminal says how wide it is."""
@@ -31,8 +31,8 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Tell]:
-    """A `Tell` that draws a bar on a terminal and prints a line for each new step elsewhere; both on stderr."""
+def progress_shown() -> Iterator[Progress]:
+    """A `Progress` that draws a bar on a terminal and prints a line for each new step elsewhere; both on stderr."""
     if not err.is_terminal:
         start, last = time.monotonic(), ""
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.console import answer, progress, say
+from pipeline.cli.console import answer, progress_shown, say
 from pipeline.errors import InputError
 from pipeline.github import actions
 
@@ -57,8 +57,8 @@ def deploy(
     from pipeline.ship import deploy as door
 
     where = _stage(stage)
-    with progress() as tell:
-        done = door.deploy(where, Registry(), _name(), version, bucket=bucket or None, build=build, tell=tell)
+    with progress_shown() as progress:
+        done = door.deploy(where, Registry(), _name(), version, bucket=bucket or None, build=build, progress=progress)
     what = f"model {done.shipped.model} (function version {done.shipped.number})"
     told = f"{stage}: {what} answers at {done.address.url}, with its golden answers"
     say(told)
@@ -108,8 +108,8 @@ def rollback(
     from pipeline.registry import Registry
     from pipeline.ship import rollback as door
 
-    with progress() as tell:
-        done = door.rollback(_stage(stage), Registry(), _name(), why, to=to, kept=store or None, tell=tell)
+    with progress_shown() as progress:
+        done = door.rollback(_stage(stage), Registry(), _name(), why, to=to, kept=store or None, progress=progress)
     actions.hand_on({"url": done.url})
     moved = f"no longer model {done.before.model}" if done.alias_moved else "as it did before"
     say(f"{stage} answers with model {done.now.model} (function version {done.now.number}), {moved}")

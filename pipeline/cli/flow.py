@@ -16,7 +16,7 @@ from pipeline.cli import deploy as cli_deployment
 from pipeline.cli import package as cli_service
 from pipeline.cli import registry as cli_registry
 from pipeline.cli import watch as cli_watch
-from pipeline.cli.console import err, out, progress, say
+from pipeline.cli.console import err, out, progress_shown, say
 from pipeline.errors import GateRefusal, InputError, PipelineError, ReproductionError, SourceError
 from pipeline.files import Layout
 
@@ -67,8 +67,8 @@ def retrain(
     from pipeline.cli.show import results as show
     from pipeline.loop import retrain as loop
 
-    with progress() as tell:
-        done = loop.retrain(load_params(DEFAULT_PARAMS), data, tell)
+    with progress_shown() as progress:
+        done = loop.retrain(load_params(DEFAULT_PARAMS), data, progress)
     out.print(show.retrained(done, show_registry.verdict(done.verdict)))
 
 
@@ -90,8 +90,8 @@ def ingest(  # noqa: PLR0913, PLR0917  a command's options
     synthetic: Annotated[
         bool, typer.Option("--synthetic", help="With --add: the records are interpolated, not collected from people.")
     ] = False,
-    even_so: Annotated[
-        bool, typer.Option("--even-so", help="With --add: take labels that contradict the records; the gate decides.")
+    force: Annotated[
+        bool, typer.Option("--force", help="With --add: take labels that contradict the records; the gate decides.")
     ] = False,
 ) -> None:
     """Get the pinned data file and check it.
@@ -108,10 +108,10 @@ def ingest(  # noqa: PLR0913, PLR0917  a command's options
     if add is not None:
         if source or accept or collected_rows is not None:
             raise InputError("--add takes neither --from nor --accept nor --collected-rows")
-        _add(add, synthetic=synthetic, even_so=even_so)
+        _add(add, synthetic=synthetic, force=force)
         return
-    if synthetic or even_so:
-        raise InputError("--synthetic and --even-so need --add FILE, the new records")
+    if synthetic or force:
+        raise InputError("--synthetic and --force need --add FILE, the new records")
     if accept:
         if source is None:
             raise InputError("--accept needs --from FILE, the new data")
@@ -121,8 +121,8 @@ def ingest(  # noqa: PLR0913, PLR0917  a command's options
             say("Which rows were collected is not known (--collected-rows N): figures by origin will be absent")
         return
     try:
-        with progress() as tell:
-            found = door.ingest(Layout().raw, params.data.sha256, params.data.url, source, tell)
+        with progress_shown() as progress:
+            found = door.ingest(Layout().raw, params.data.sha256, params.data.url, source, progress)
     except SourceError as error:
         if no_sample:
             raise
@@ -132,15 +132,15 @@ def ingest(  # noqa: PLR0913, PLR0917  a command's options
     say(f"{found.path}: SHA-256 {found.sha256}, from {found.came_from}")
 
 
-def _add(source: Path, *, synthetic: bool, even_so: bool) -> None:
+def _add(source: Path, *, synthetic: bool, force: bool) -> None:
     from pipeline.cli.show import additions as show_additions
     from pipeline.data import pin as add
     from pipeline.repo import remote_is_set
 
-    with progress() as tell:
-        found = add.proposed(source, DEFAULT_PARAMS, Layout().raw, synthetic=synthetic, tell=tell)
+    with progress_shown() as progress:
+        found = add.proposed(source, DEFAULT_PARAMS, Layout().raw, synthetic=synthetic, progress=progress)
     out.print(show_additions.additions(found))
-    add.take(found, DEFAULT_PARAMS, Layout().raw, even_so=even_so)
+    add.take(found, DEFAULT_PARAMS, Layout().raw, force=force)
     say(f"added to {Layout().raw}: SHA-256 {found.sha256} is now in {DEFAULT_PARAMS}")
     if not remote_is_set():
         say("First tell DVC where to push, for no publisher has this file: `dvc remote add --default NAME URL`")
@@ -171,8 +171,8 @@ def train(params: ParamsFile = DEFAULT_PARAMS, jobs: Jobs = -1) -> None:
     """
     from pipeline.model import train as stage
 
-    with progress() as tell:
-        trained = stage.run(Layout(), load_params(params), jobs, tell)
+    with progress_shown() as progress:
+        trained = stage.run(Layout(), load_params(params), jobs, progress)
     rows = sum(comparison.records for comparison in trained.parity.comparisons.values())
     say(f"model.onnx: {trained.parity.model_bytes} bytes, 0 of {rows} answers differ from the Pipeline's")
 
@@ -204,8 +204,8 @@ def run(
     from pipeline.cli.show import results as show
     from pipeline.model import run as flow
 
-    with progress() as tell:
-        flow.run(raw, Layout(folder), load_params(params), jobs, tell)
+    with progress_shown() as progress:
+        flow.run(raw, Layout(folder), load_params(params), jobs, progress)
     out.print(show.metrics(Layout(folder)))
 
 
@@ -223,8 +223,8 @@ def reproduce(
     from pipeline.model import reproduce as twice
 
     chosen = raw or (Layout().raw if Layout().raw.is_file() else sample.RECORDS)
-    with progress() as tell:
-        reproduction = twice.reproduce(chosen, params, tell)
+    with progress_shown() as progress:
+        reproduction = twice.reproduce(chosen, params, progress)
     out.print(show.reproduction(reproduction, chosen))
     if not reproduction.equal:
         raise ReproductionError(f"two runs differ: difference {reproduction.difference:.4f}, see the table")
@@ -350,8 +350,8 @@ def predict(
         graph = Model.load(model or Layout(Path(CHAMPION_FOLDER)).model)
     except ModelError as error:
         raise ModelFileError(str(error)) from None
-    with progress() as tell:
-        done = scorer.predict(source, target, graph, rejects, tell=tell)
+    with progress_shown() as progress:
+        done = scorer.predict(source, target, graph, rejects, progress=progress)
     out.print(show.predicted(done))
 
 

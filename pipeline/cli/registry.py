@@ -13,7 +13,7 @@ from pipeline.cli.console import answer
 
 if TYPE_CHECKING:
     from pipeline.registry import Registry
-    from pipeline.registry.remote_store import Carried
+    from pipeline.registry.remote_store import SyncResult
 
 app = typer.Typer(
     name="registry",
@@ -227,5 +227,5 @@ def push(url: Place, as_json: Json = False) -> None:
     answer(_carried(done), f"state {done.sequence} of {url}: {told}", as_json)
 
 
-def _carried(done: "Carried") -> dict[str, object]:
+def _carried(done: "SyncResult") -> dict[str, object]:
     return asdict(done) | {"set_aside": str(done.set_aside) if done.set_aside else None}

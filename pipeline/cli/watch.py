@@ -37,7 +37,7 @@ def watch(  # noqa: PLR0913, PLR0917  a command line has as many options as it n
     for each version, reports/figures/drift-VERSION.png.
     """
     from pipeline.cli.console import out as terminal
-    from pipeline.cli.console import progress
+    from pipeline.cli.console import progress_shown
     from pipeline.files import write_bytes, write_json, write_text
     from pipeline.watch import references, watch_log, words
     from pipeline.watch.picture import picture
@@ -46,8 +46,8 @@ def watch(  # noqa: PLR0913, PLR0917  a command line has as many options as it n
     now = datetime.now(UTC)
     terms = Terms(window, reference, moment(since, now) if since else None)
     known = references.manifest(model) if model else None
-    with progress() as tell:
-        found = watch_log(log, now, terms, reference_file, known, tell)
+    with progress_shown() as progress:
+        found = watch_log(log, now, terms, reference_file, known, progress)
     write_json(out, found.as_json())
     for name, version in found.versions.items():
         if drawn := picture(name, version):

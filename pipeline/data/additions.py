@@ -19,7 +19,7 @@ from pipeline.data.records import COLUMNS, key, rule_levels
 from pipeline.data.shift import Moved, moved
 from pipeline.errors import DataError
 from pipeline.files import digest
-from pipeline.intervals import at_most
+from pipeline.intervals import binomial_cdf
 from pipeline.params import DataParams
 
 TOLERANCE, SURE = 0.1, 0.99
@@ -69,7 +69,7 @@ class Additions:
     @property
     def contradicts(self) -> bool:
         """Whether the labels are surely further from the records' own bodies than those that are there."""
-        return at_most(self.rule.agreed, self.rule.records, self.rule_before.share - TOLERANCE) < 1 - SURE
+        return binomial_cdf(self.rule.agreed, self.rule.records, self.rule_before.share - TOLERANCE) < 1 - SURE
 
 
 def grown(raw: bytes, new: bytes, name: str, data: DataParams, *, synthetic: bool = False) -> Additions:
@@ -92,9 +92,9 @@ def grown(raw: bytes, new: bytes, name: str, data: DataParams, *, synthetic: boo
     fresh, known = _fresh(frame.set_index(table.index), old.set_index(there.index), name)
     frame = frame[table.index.isin(fresh)]
     origin, behind = _place(data, len(old), synthetic=synthetic)
-    kin = old[origins(len(old), "real", data.collected_rows) == origin]
-    beside = origin if len(kin) and origin != "unknown" else "all"
-    kin = old if beside == "all" else kin
+    same_origin = old[origins(len(old), "real", data.collected_rows) == origin]
+    beside = origin if len(same_origin) and origin != "unknown" else "all"
+    same_origin = old if beside == "all" else same_origin
     return Additions(
         content=inserted(raw, table.loc[fresh, list(there.columns)].to_numpy().tolist(), behind),
         collected_rows=behind + len(frame) if origin == "collected" else data.collected_rows,
@@ -106,9 +106,9 @@ def grown(raw: bytes, new: bytes, name: str, data: DataParams, *, synthetic: boo
         repeated=len(table) - len(frame) - known,
         levels={str(level): int((frame[TARGET] == level).sum()) for level in LEVELS},
         beside=beside,
-        moved=moved(kin, frame),
+        moved=moved(same_origin, frame),
         rule=_agreement(frame),
-        rule_before=_agreement(kin),
+        rule_before=_agreement(same_origin),
     )
 
 

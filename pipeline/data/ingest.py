@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import DataError, NotPublishedError, SourceError
 from pipeline.files import digest, file_digest, write_bytes
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 from pipeline.repo import dvc_read
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ class Ingested:
     sha256: str
 
 
-def ingest(target: Path, sha256: str, url: str, named: Path | None = None, tell: Tell = silent) -> Ingested:
+def ingest(
+    target: Path, sha256: str, url: str, named: Path | None = None, progress: Progress = no_progress
+) -> Ingested:
     """Put the file with digest `sha256` at `target`, unless it lies there already.
 
     Args:
@@ -50,7 +52,7 @@ def ingest(target: Path, sha256: str, url: str, named: Path | None = None, tell:
         sha256: The pinned digest.
         url: The publisher's address of the file, or of a zip that holds one of its name.
         named: A file that the caller says to take; no other source is then tried.
-        tell: Hears about progress, in bytes.
+        progress: Called with progress, in bytes.
 
     Raises:
         DataError: The file in place or the named one is not the pinned one.
@@ -68,9 +70,9 @@ def ingest(target: Path, sha256: str, url: str, named: Path | None = None, tell:
         return Ingested(target, "where it already lay", sha256)
     failures = []
     for name, fetch in (("DVC's cache or remote", _from_dvc), (url, _from_publisher)):
-        tell(f"look in {name}", 0, 1)
+        progress(f"look in {name}", 0, 1)
         try:
-            content = fetch(target, url, tell)
+            content = fetch(target, url, progress)
         except SourceError as error:
             failures.append(f"  {name}: {error}")
             continue
@@ -105,12 +107,12 @@ def _not_published(url: str, found: str, expected: str, failures: list[str]) -> 
     return NotPublishedError("\n".join([first, *failures, added, f"{_accept(Path('FILE'), 'download it and ')}."]))
 
 
-def _from_dvc(target: Path, url: str, tell: Tell) -> bytes:
-    del url, tell
+def _from_dvc(target: Path, url: str, progress: Progress) -> bytes:
+    del url, progress
     return dvc_read(target, LARGEST_BYTES)
 
 
-def _from_publisher(target: Path, url: str, tell: Tell) -> bytes:
+def _from_publisher(target: Path, url: str, progress: Progress) -> bytes:
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3.util import Retry
@@ -123,19 +125,19 @@ def _from_publisher(target: Path, url: str, tell: Tell) -> bytes:
             with session.get(url, stream=True, timeout=(CONNECT_SECONDS, READ_SECONDS)) as response:
                 response.raise_for_status()
                 total = int(response.headers.get("Content-Length", 0))
-                content = _collected(response.iter_content(PIECE_BYTES), total, tell)
+                content = _collected(response.iter_content(PIECE_BYTES), total, progress)
     except requests.RequestException as error:
         raise SourceError(f"cannot be reached ({type(error).__name__})") from None
     return _unzipped(content, target.name) if zipfile.is_zipfile(io.BytesIO(content)) else content
 
 
-def _collected(pieces: "Iterator[bytes]", total: int, tell: Tell) -> bytes:
+def _collected(pieces: "Iterator[bytes]", total: int, progress: Progress) -> bytes:
     content = bytearray()
     for piece in pieces:
         content += piece
         if len(content) > LARGEST_BYTES:
             raise SourceError(f"sends more than {LARGEST_BYTES} bytes")
-        tell("download", len(content), max(total, len(content)))
+        progress("download", len(content), max(total, len(content)))
     return bytes(content)
 
 

@@ -13,11 +13,11 @@ from pipeline.data.additions import Additions, grown
 from pipeline.data.ingest import Ingested, ingest
 from pipeline.errors import AdditionRefusal, DataError, RaceLostError
 from pipeline.files import digest, file_digest, read_data, replacing
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 
 
 def proposed(
-    source: Path, params_file: Path, target: Path, *, synthetic: bool = False, tell: Tell = silent
+    source: Path, params_file: Path, target: Path, *, synthetic: bool = False, progress: Progress = no_progress
 ) -> Additions:
     """What the records of `source` would make of the pinned data, which is fetched if it is not at `target`.
 
@@ -26,11 +26,11 @@ def proposed(
     """
     params, new = parameters.load(params_file), read_data(source)
     refuse_sample(new, str(source), params.sample.sha256)
-    ingest(target, params.data.sha256, params.data.url, tell=tell)
+    ingest(target, params.data.sha256, params.data.url, progress=progress)
     return grown(read_data(target), new, str(source), params.data, synthetic=synthetic)
 
 
-def take(found: Additions, params_file: Path, target: Path, *, even_so: bool = False) -> None:
+def take(found: Additions, params_file: Path, target: Path, *, force: bool = False) -> None:
     """Put the grown data at `target` and pin it in `params_file`; both or neither.
 
     Raises:
@@ -38,11 +38,11 @@ def take(found: Additions, params_file: Path, target: Path, *, even_so: bool = F
         DataError: The grown data cannot be cleaned; nothing was written.
         RaceLostError: The data is another one by now; nothing was written.
     """
-    if found.contradicts and not even_so:
+    if found.contradicts and not force:
         raise AdditionRefusal(
             f"{found.name}: the BMI rule gives {found.rule.share:.1%} of the {found.rule.records} new labels, but "
             f"{found.rule_before.share:.1%} of those that are there: they may be shuffled, or of another column. Look "
-            "at the file; if it is right, say --even-so, and the gate will judge what it makes. Nothing was written"
+            "at the file; if it is right, say --force, and the gate will judge what it makes. Nothing was written"
         )
     if {file_digest(target), parameters.load(params_file).data.sha256} != {found.base_sha256}:
         raise RaceLostError(

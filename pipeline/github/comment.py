@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.errors import InputError, ModelFileError
 from pipeline.github.api import GitHub, is_ours
-from pipeline.report.comment import MARKER
+from pipeline.report.comment import COMMENT_MARKER
 
 LARGEST = 64_000
 """Characters; GitHub takes 65,536 of them."""
@@ -61,7 +61,7 @@ def body(run: Run, report: str | None) -> str | None:
         return None
     if report is None:
         report = f"**No report: the run ended with {run.conclusion} before there was one.**"
-    return f"{MARKER}\n{harmless(report)}\n\n{made}\n"
+    return f"{COMMENT_MARKER}\n{harmless(report)}\n\n{made}\n"
 
 
 def harmless(text: str) -> str:
@@ -102,7 +102,7 @@ def post(github: GitHub, run: Run, report: str | None) -> str:
     if number is None:
         return f"no open pull request ends at {run.sha[:8]} any more: nothing to say"
     comments = f"/repos/{run.repository}/issues/{number}/comments"
-    mine = next((item for item in github.each(comments) if is_ours(item, MARKER)), None)
+    mine = next((item for item in github.each(comments) if is_ours(item, COMMENT_MARKER)), None)
     text = body(run, report)
     if text is None and mine is None:
         return f"pull request {number} leaves the model as it is: nothing to say"

@@ -16,7 +16,7 @@ from pipeline.github.comment import harmless
 
 LABEL = "drift"
 TITLE = "Drift: what is asked is no longer what was asked at first"
-MARKER = "<!-- obesity-levels drift -->"
+COMMENT_MARKER = "<!-- obesity-levels drift -->"
 RETRAINING = "<!-- obesity-levels drift: retraining was asked for -->"
 WORKFLOW = "retrain.yml"
 
@@ -104,7 +104,7 @@ def tell(github: GitHub, run: Run, seen: Seen, *, retrain: bool) -> tuple[str, .
 def body(run: Run, seen: Seen, *, asked: bool) -> str:
     """The issue's text; `asked` remembers that retraining was asked for."""
     links = [f"[Pictures of each column over time]({run.picture})", f"[the run that looked last]({run.url})"]
-    lines = [MARKER, *([RETRAINING] if asked else []), harmless(seen.text), "", f"{', '.join(links)}."]
+    lines = [COMMENT_MARKER, *([RETRAINING] if asked else []), harmless(seen.text), "", f"{', '.join(links)}."]
     if asked:
         lines += ["", f"Retraining was started: `{WORKFLOW}`."]
     lines += ["", "This issue is updated while the drift lasts, and closed when it is over."]
@@ -114,7 +114,7 @@ def body(run: Run, seen: Seen, *, asked: bool) -> str:
 def _open_issues(github: GitHub, run: Run) -> list[Any]:
     """Ours, the oldest first; more than one only if somebody opened a closed one again."""
     found = github.each(f"{run.path}/issues", labels=LABEL, state="open")
-    ours = [item for item in found if "pull_request" not in item and is_ours(item, MARKER)]
+    ours = [item for item in found if "pull_request" not in item and is_ours(item, COMMENT_MARKER)]
     return sorted(ours, key=lambda item: int(item["number"]))
 
 

@@ -22,10 +22,10 @@ from pipeline.data.records import FOLD, KEY, ORIGIN, load_processed, rule_levels
 from pipeline.errors import RegistryError
 from pipeline.files import Layout, read_bytes, read_json, write_json
 from pipeline.intervals import Pairs
-from pipeline.judge.rules import decide, why_not_compared
-from pipeline.judge.verdict import Candidate, Guards, News, Reached, Verdict
+from pipeline.judge.rules import comparison_obstacle, decide
+from pipeline.judge.verdict import Candidate, ChallengerFigures, Guards, NewRecords, Verdict
 from pipeline.model.evaluate import answer, load_graphs, per_level, plausible
-from pipeline.model.result import Result, marks, result_of
+from pipeline.model.result import Result, record_ids, result_of
 from pipeline.model.scores import Answers
 from pipeline.params import EvaluateParams, Params
 from pipeline.registry import Registry
@@ -74,18 +74,21 @@ def judge(layout: Layout, params: Params, registry: Registry) -> Verdict:
         RegistryError: The registry cannot be reached, or the champion's files are damaged.
     """
     name, result = params.registry.model_name, result_of(layout, params)
-    registered, crowned = registry.find(name, result.sha256), registry.champion(name)
+    registered, champion_version = registry.find(name, result.sha256), registry.champion(name)
     frame = load_processed(layout.records)
     guards, right = guards_of(_graphs(layout), frame, params.evaluate)
     challenger = _challenger(result, registered, guards)
-    champion, pairs, news = (_champion(crowned) if crowned else None), None, None
-    if crowned and champion and not why_not_compared(challenger, champion):
+    champion, pairs, new_records = (_champion(champion_version) if champion_version else None), None, None
+    if champion_version and champion and not comparison_obstacle(challenger, champion):
         graphs = _fetched_graphs(registry, name, champion)
         theirs = frame.assign(**{FOLD: [fold_of(key, len(graphs)) for key in frame[KEY]]})
         guards, also_right = guards_of(graphs, theirs, params.evaluate)
         champion = replace(champion, guards=guards)
-        pairs, news = _pairs(right, also_right), _news(registry.marks(crowned), frame, right, also_right)
-    return decide(challenger, _reached(layout, result, frame, right), champion, pairs, params.gate, news)
+        pairs, new_records = (
+            _pairs(right, also_right),
+            _new_records(registry.record_ids(champion_version), frame, right, also_right),
+        )
+    return decide(challenger, _reached(layout, result, frame, right), champion, pairs, params.gate, new_records)
 
 
 def guards_of(
@@ -109,14 +112,14 @@ def _pairs(mine: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> Pairs:
     return Pairs(int((mine & ~theirs).sum()), int((theirs & ~mine).sum()), len(mine))
 
 
-def _news(
+def _new_records(
     judged: frozenset[str] | None, frame: pd.DataFrame, mine: NDArray[np.bool_], theirs: NDArray[np.bool_]
-) -> News | None:
+) -> NewRecords | None:
     """The right answers of both, apart for the records that the champion was judged on; None where that is not kept."""
     if judged is None:
         return None
-    known = np.array([mark in judged for mark in marks(frame)])
-    return News(
+    known = np.array([mark in judged for mark in record_ids(frame)])
+    return NewRecords(
         known=_pairs(mine[known], theirs[known]),
         records=int((~known).sum()),
         right=int(mine[~known].sum()),
@@ -151,9 +154,9 @@ def _champion(found: Version) -> Candidate:
     return Candidate(version=found.number, guards=None, **tags)
 
 
-def _reached(layout: Layout, result: Result, frame: pd.DataFrame, right: NDArray[np.bool_]) -> Reached:
+def _reached(layout: Layout, result: Result, frame: pd.DataFrame, right: NDArray[np.bool_]) -> ChallengerFigures:
     comparisons = read_json(layout.parity, "pipeline train")["comparisons"].values()
-    return Reached(
+    return ChallengerFigures(
         holdout_accuracy=result.metrics["holdout.accuracy"],
         out_of_fold_accuracy=float(right.mean()),
         rule_accuracy=float((rule_levels(frame) == frame[TARGET].to_numpy(dtype=object)).mean()),

@@ -16,7 +16,7 @@ from pipeline.model.result import Result, result_of
 from pipeline.params import Params
 from pipeline.registry import Registry
 from pipeline.registry.provenance import commit_tags
-from pipeline.registry.tracking import log_run, take_away_unfinished
+from pipeline.registry.tracking import delete_unfinished_runs, log_run
 from pipeline.registry.versions import BASELINE, CHALLENGER, RESULT_TAG, STAGE_TAG, Stage, Version
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def register(layout: Layout, params: Params, jobs: int = -1, registry: Registry 
     """
     registry = registry or Registry()
     name, result = params.registry.model_name, result_of(layout, params)
-    with registry.store.alone():
+    with registry.store.exclusive():
         found = registry.find(name, result.sha256)
         created = found is None
         if found is None:
@@ -83,7 +83,7 @@ def _create(registry: Registry, layout: Layout, params: Params, result: Result, 
     """A new version, made when everything that belongs to it is in place."""
     name, tags = params.registry.model_name, _tags(result)
     enough = result.metrics["holdout.accuracy"] >= params.registry.staging_threshold
-    take_away_unfinished(registry.store, name, result, registry.run_ids(name))
+    delete_unfinished_runs(registry.store, name, result, registry.run_ids(name))
     run_id, model_id = log_run(registry.store, layout, params, result, pipeline, tags)
     registry.add_version(name, run_id, model_id, tags | {STAGE_TAG: "Staging" if enough else "None"})
     made = registry.find(name, result.sha256)

@@ -8,8 +8,8 @@ compared, the floors alone decide, except that a model made from the sample neve
 
 from dataclasses import replace
 
-from pipeline.intervals import Pairs, at_most
-from pipeline.judge.verdict import Candidate, Guards, News, Outcome, Reached, Reason, Verdict
+from pipeline.intervals import Pairs, binomial_cdf
+from pipeline.judge.verdict import Candidate, ChallengerFigures, Guards, NewRecords, Outcome, Reason, Verdict
 from pipeline.params import GateParams
 
 ROUNDING = 1e-9
@@ -20,11 +20,11 @@ SAME = Reason("model", True, "the champion's", "another graph", "the challenger 
 
 def decide(
     challenger: Candidate,
-    reached: Reached,
+    reached: ChallengerFigures,
     champion: Candidate | None,
     pairs: Pairs | None,
     params: GateParams,
-    news: News | None = None,
+    new_records: NewRecords | None = None,
 ) -> Verdict:
     """The verdict on a challenger.
 
@@ -34,7 +34,7 @@ def decide(
         champion: The model that ships now, if any.
         pairs: Their answers to the same records; needed only where `why_not_compared` is None.
         params: Margin, confidence, tolerance and floors.
-        news: The same answers, the champion's own records apart from new ones; None where that is not known.
+        new_records: The same answers, the champion's own records apart from new ones; None where that is not known.
     """
     verdict = Verdict(
         outcome="unchanged",
@@ -48,21 +48,21 @@ def decide(
     if verdict.champion_sha256 == verdict.challenger_sha256:
         return verdict
     reasons, lower = floor_reasons(challenger, reached, params), None
-    if why := why_not_compared(challenger, champion):
+    if why := comparison_obstacle(challenger, champion):
         reasons += (why,)
     else:
         assert champion is not None  # noqa: S101  why_not_compared says so; mypy cannot know
         assert pairs is not None  # noqa: S101
         reasons += comparison_reasons(challenger, champion, pairs, params)
         if challenger.data_sha256 != champion.data_sha256:
-            reasons += news_reasons(news, params)
+            reasons += new_records_reasons(new_records, params)
         lower = pairs.lower_bound(params.confidence)
-        verdict = replace(verdict, pairs=pairs, news=news, difference=pairs.difference, lower_bound=lower)
+        verdict = replace(verdict, pairs=pairs, new_records=new_records, difference=pairs.difference, lower_bound=lower)
     outcome, text = _outcome(reasons, lower)
     return replace(verdict, outcome=outcome, text=text, reasons=reasons)
 
 
-def why_not_compared(challenger: Candidate, champion: Candidate | None) -> Reason | None:
+def comparison_obstacle(challenger: Candidate, champion: Candidate | None) -> Reason | None:
     """Why the two are not compared record by record, as a reason that may itself refuse; None if they are."""
     if champion is None:
         why = "there is no champion yet"
@@ -78,7 +78,7 @@ def why_not_compared(challenger: Candidate, champion: Candidate | None) -> Reaso
     return Reason("comparison", None, None, "the floors alone", f"{why}: the floors alone decide")
 
 
-def floor_reasons(challenger: Candidate, reached: Reached, params: GateParams) -> tuple[Reason, ...]:
+def floor_reasons(challenger: Candidate, reached: ChallengerFigures, params: GateParams) -> tuple[Reason, ...]:
     """One reason for each floor."""
     assert challenger.guards is not None  # noqa: S101  a challenger always answers its own records
     guards, floors = challenger.guards, params.floors
@@ -103,8 +103,9 @@ def comparison_reasons(
     assert champion.guards is not None  # noqa: S101  it answered, or there would be no pairs
     lower = pairs.lower_bound(params.confidence)
     text = (
-        f"{params.confidence:.0%} sure of a difference above {lower:+.4f} (needed {-params.margin:+.4f}): of {pairs.n} "
-        f"records {pairs.b} only the challenger gets right, {pairs.c} only the champion"
+        f"{params.confidence:.0%} sure of a difference above {lower:+.4f} (needed {-params.margin:+.4f}): "
+        f"of {pairs.total} records {pairs.only_challenger} only the challenger gets right, "
+        f"{pairs.only_champion} only the champion"
     )
     not_worse = Reason("not worse", lower > -params.margin, lower, f"> {-params.margin:+.4f}", text)
     held, better = _guard_reasons(challenger.guards, champion.guards, params.guard_tolerance)
@@ -118,20 +119,23 @@ def comparison_reasons(
     return (not_worse, *held, Reason("gain", bool(gains), None, needed, gained))
 
 
-def news_reasons(news: News | None, params: GateParams) -> tuple[Reason, ...]:
+def new_records_reasons(new_records: NewRecords | None, params: GateParams) -> tuple[Reason, ...]:
     """Not worse on the records that the champion was judged on, and new ones that can be learnt at all.
 
     Labels that contradict the rest, as shuffled ones do, are answered wrongly by every model that did not see them.
     """
     floor = params.floors.new_records
-    if news is None:
+    if new_records is None:
         text = "new records: the champion kept no list of those it was judged on, so they cannot be told apart"
         return (Reason("new records", None, None, f">= {floor:.2f}", text),)
-    if not news.records:
+    if not new_records.records:
         return ()
-    share = news.right / news.records
-    held = at_most(news.right, news.records, floor) >= 1 - params.confidence
-    text = f"new records: {news.right} of {news.records} right ({share:.4f}), the champion {news.champion_right}"
+    share = new_records.right / new_records.records
+    held = binomial_cdf(new_records.right, new_records.records, floor) >= 1 - params.confidence
+    text = (
+        f"new records: {new_records.right} of {new_records.records} right ({share:.4f}), "
+        f"the champion {new_records.champion_right}"
+    )
     if not held:
         text += (
             f"; {params.confidence:.0%} sure of less than {floor:.2f}: "
@@ -139,13 +143,13 @@ def news_reasons(news: News | None, params: GateParams) -> tuple[Reason, ...]:
         )
     elif share < floor:
         text += f"; too few to be sure of less than {floor:.2f}"
-    return (_known(news.known, params), Reason("new records", held, share, f">= {floor:.2f}", text))
+    return (_known(new_records.known, params), Reason("new records", held, share, f">= {floor:.2f}", text))
 
 
 def _known(pairs: Pairs, params: GateParams) -> Reason:
     needed, lower = f"> {-params.margin:+.4f}", pairs.lower_bound(params.confidence)
-    what = f"the {pairs.n} records that the champion was judged on as well"
-    if Pairs(0, 0, pairs.n).lower_bound(params.confidence) <= -params.margin:
+    what = f"the {pairs.total} records that the champion was judged on as well"
+    if Pairs(0, 0, pairs.total).lower_bound(params.confidence) <= -params.margin:
         return Reason("known records no worse", None, None, needed, f"{what} are too few to be sure of anything")
     text = f"on {what} {params.confidence:.0%} sure of a difference above {lower:+.4f} (needed {-params.margin:+.4f})"
     return Reason("known records no worse", lower > -params.margin, lower, needed, text)

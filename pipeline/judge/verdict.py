@@ -33,7 +33,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Reached:
+class ChallengerFigures:
     """The challenger's figures, besides its guards, that the floors are held against."""
 
     holdout_accuracy: float
@@ -43,7 +43,7 @@ class Reached:
 
 
 @dataclass(frozen=True)
-class News:
+class NewRecords:
     """Today's records by whether the champion was judged on them: the known in pairs, the new with right answers."""
 
     known: Pairs
@@ -75,7 +75,7 @@ class Verdict:
     challenger_sha256: str
     champion_sha256: str | None
     pairs: Pairs | None = None
-    news: News | None = None
+    new_records: NewRecords | None = None
     difference: float | None = None
     lower_bound: float | None = None
 

@@ -25,7 +25,7 @@ from pipeline.files import (
 )
 from pipeline.loop.champion import export
 from pipeline.params import Params
-from pipeline.progress import Fold, Say, Tell, silent
+from pipeline.progress import Fold, Progress, Say, no_progress
 from pipeline.repo import commit_of, default_base, dvc_push, dvc_repro_anew, git_or_fail
 from pipeline.report.comment import Links, comment
 from pipeline.report.comparison import compare
@@ -124,7 +124,7 @@ def _differing(committed: dict[str, Any], made: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class Judged:
+class GateOutcome:
     """The verdict, and the champion that it leaves: its number and the SHA-256 of its graph, None without one."""
 
     verdict: "Verdict"
@@ -137,32 +137,32 @@ class Judged:
         return {"outcome": self.verdict.outcome, "champion": champion, "sha256": self.sha256 or ""}
 
 
-def judge(params: Params, store: str | None, say: Say, tell: Tell = silent) -> Judged:
+def judge(params: Params, store: str | None, say: Say, progress: Progress = no_progress) -> GateOutcome:
     """What the gate would say; nothing but `layout().verdict` is written.
 
     Args:
         params: The parameters.
         store: Where the registry is kept between runs, if anywhere; if it cannot be read, the floors alone decide.
         say: Hears why the floors alone decide.
-        tell: Hears about progress.
+        progress: Called with progress.
     """
     from pipeline.judge import gate
     from pipeline.registry import remote_store
 
     registry = _registry()
     if store and not is_sample():
-        tell(f"pull the registry from {store}", 0, 1)
+        progress(f"pull the registry from {store}", 0, 1)
         try:
             remote_store.pull(registry.store, store)
         except RegistryError as error:
             say(f"the registry cannot be read, so there is no champion to compare with: {error}")
-    tell("gate: challenger against champion, a dry run", 0, 1)
+    progress("gate: challenger against champion, a dry run", 0, 1)
     verdict = gate.run(layout(), params, registry, dry_run=True)
     write_json(layout().verdict, verdict.as_json())
-    return _judged(verdict, params, registry, tell)
+    return _judged(verdict, params, registry, progress)
 
 
-def publish(params: Params, store: str | None, why: str, tell: Tell = silent) -> Judged:
+def publish(params: Params, store: str | None, why: str, progress: Progress = no_progress) -> GateOutcome:
     """Register the result, let the gate decide, and push data, models and registry to where they are kept.
 
     Whoever loses the race for the registry takes it as it is now, and decides again.
@@ -171,7 +171,7 @@ def publish(params: Params, store: str | None, why: str, tell: Tell = silent) ->
         params: The parameters.
         store: Where the registry is kept between runs; None where MLFLOW_TRACKING_URI names a server.
         why: The reason, for the registry's history.
-        tell: Hears about progress.
+        progress: Called with progress.
 
     Raises:
         SourceError: The results are the sample's.
@@ -179,40 +179,40 @@ def publish(params: Params, store: str | None, why: str, tell: Tell = silent) ->
     """
     if is_sample():
         raise SourceError(f"nothing made from the sample is published; there is no {Layout().raw}")
-    dvc_push(tell)
+    dvc_push(progress)
     for attempt in range(ATTEMPTS):
         try:
-            return _published(params, store, why, tell, again=attempt > 0)
+            return _published(params, store, why, progress, again=attempt > 0)
         except RaceLostError:
             if attempt == ATTEMPTS - 1:
                 raise
-            tell("somebody else was first: decide again", attempt, ATTEMPTS)
+            progress("somebody else was first: decide again", attempt, ATTEMPTS)
     raise AssertionError  # pragma: no cover  the last attempt returns or raises
 
 
-def _published(params: Params, store: str | None, why: str, tell: Tell, *, again: bool) -> Judged:
+def _published(params: Params, store: str | None, why: str, progress: Progress, *, again: bool) -> GateOutcome:
     from pipeline.judge import gate, register
     from pipeline.registry import remote_store
 
     registry = _registry()
     if store:
-        tell(f"pull the registry from {store}", 0, 1)
+        progress(f"pull the registry from {store}", 0, 1)
         remote_store.pull(registry.store, store, discard=again)
-    tell("register in MLflow", 0, 1)
+    progress("register in MLflow", 0, 1)
     register.register(layout(), params, registry=registry)
-    tell("gate: challenger against champion", 0, 1)
+    progress("gate: challenger against champion", 0, 1)
     verdict = gate.run(layout(), params, registry, why=why)
     if store:
-        tell(f"push the registry to {store}", 0, 1)
+        progress(f"push the registry to {store}", 0, 1)
         remote_store.push(registry.store, store)
-    return _judged(verdict, params, registry, tell)
+    return _judged(verdict, params, registry, progress)
 
 
-def _judged(verdict: "Verdict", params: Params, registry: "Registry", tell: Tell) -> Judged:
-    tell("export the champion", 0, 1)
+def _judged(verdict: "Verdict", params: Params, registry: "Registry", progress: Progress) -> GateOutcome:
+    progress("export the champion", 0, 1)
     champion = export(layout(), params.registry.model_name, registry)
     graph = Layout(layout().root / CHAMPION_FOLDER).model
-    return Judged(verdict, champion.version if champion else None, file_digest(graph) if champion else None)
+    return GateOutcome(verdict, champion.version if champion else None, file_digest(graph) if champion else None)
 
 
 def _registry() -> "Registry":

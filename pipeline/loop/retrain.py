@@ -14,7 +14,7 @@ from pipeline.errors import SourceError
 from pipeline.files import SAMPLE_ROOT, SAMPLE_STORE, Layout
 from pipeline.loop.champion import Champion, export
 from pipeline.params import Params
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 from pipeline.repo import dvc_repro
 
 if TYPE_CHECKING:
@@ -41,13 +41,13 @@ class Retrained:
         return bool(self.registered.created or self.verdict.outcome == "promoted")
 
 
-def retrain(params: Params, data: str | None, tell: Tell = silent) -> Retrained:
+def retrain(params: Params, data: str | None, progress: Progress = no_progress) -> Retrained:
     """One pass of the whole loop.
 
     Args:
         params: The parameters.
         data: A path to the data, "sample", or None to look for the pinned file and fall back on the sample.
-        tell: Hears about progress, and why the sample is used if it is.
+        progress: Called with progress, and with why the sample is used if it is.
 
     Raises:
         PipelineError: As the steps do. A refusing gate is part of the answer, not an error.
@@ -55,31 +55,36 @@ def retrain(params: Params, data: str | None, tell: Tell = silent) -> Retrained:
     from pipeline.registry import Registry
 
     if data == "sample":
-        return _with_sample(params, "asked for", tell)
+        return _with_sample(params, "asked for", progress)
     try:
-        found = ingest(Layout().raw, params.data.sha256, params.data.url, Path(data) if data else None, tell)
+        found = ingest(Layout().raw, params.data.sha256, params.data.url, Path(data) if data else None, progress)
     except SourceError as error:
-        tell(
+        progress(
             f"{error.brief}: taking the embedded sample, which is never published (make run DATA=FILE gives the data)",
             0,
             0,
         )
-        return _with_sample(params, "no data could be reached", tell)
-    return judge(found.came_from, Layout(), dvc_repro(tell), params, Registry(), tell)
+        return _with_sample(params, "no data could be reached", progress)
+    return judge(found.came_from, Layout(), dvc_repro(progress), params, Registry(), progress)
 
 
-def _with_sample(params: Params, why: str, tell: Tell) -> Retrained:
+def _with_sample(params: Params, why: str, progress: Progress) -> Retrained:
     from pipeline.data import sample
     from pipeline.model import run
     from pipeline.registry import Registry
 
     layout = Layout(SAMPLE_ROOT)
-    run.run(sample.RECORDS, layout, params, tell=tell)
-    return judge(f"the embedded sample ({why})", layout, run.STAGES, params, Registry(SAMPLE_STORE), tell)
+    run.run(sample.RECORDS, layout, params, progress=progress)
+    return judge(f"the embedded sample ({why})", layout, run.STAGES, params, Registry(SAMPLE_STORE), progress)
 
 
 def judge(
-    came_from: str, layout: Layout, stages_run: tuple[str, ...], params: Params, registry: "Registry", tell: Tell
+    came_from: str,
+    layout: Layout,
+    stages_run: tuple[str, ...],
+    params: Params,
+    registry: "Registry",
+    progress: Progress,
 ) -> Retrained:
     """Register what lies in a layout, let the gate decide, export the champion and ask it one question.
 
@@ -89,19 +94,19 @@ def judge(
         stages_run: Stages that had to run.
         params: What it was made with.
         registry: Where to register.
-        tell: Hears about progress.
+        progress: Called with progress.
     """
     from pipeline.judge import gate, register
     from pipeline.report import write as report
 
     name = params.registry.model_name
-    tell("draw figures, write the model card", 0, 1)
+    progress("draw figures, write the model card", 0, 1)
     report.run(layout)  # always: reports also change without a stage run here, by `dvc exp run` or a checkout
-    tell("register in MLflow", 0, 1)
+    progress("register in MLflow", 0, 1)
     registered = register.register(layout, params, registry=registry)
     champion = registry.champion(name)
     before = (champion.number, registry.metrics(champion)) if champion else None
-    tell("gate: challenger against champion", 0, 1)
+    progress("gate: challenger against champion", 0, 1)
     verdict = gate.run(layout, params, registry=registry)
-    tell("export the champion", 0, 1)
+    progress("export the champion", 0, 1)
     return Retrained(came_from, layout, stages_run, registered, verdict, before, export(layout, name, registry))

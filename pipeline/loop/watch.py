@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.errors import RaceLostError
 from pipeline.files import write_bytes, write_json, write_text
 from pipeline.github.issue import RESULT, TEXT
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 from pipeline.watch import Terms, Watched, watch_log
 
 FOLDER = Path("build/watch")
@@ -21,7 +21,7 @@ KEY = "references.json"
 """Beside the registry's own objects in S3."""
 
 
-def watch(log: str, store: str | None, now: datetime, terms: Terms, tell: Tell = silent) -> Watched:
+def watch(log: str, store: str | None, now: datetime, terms: Terms, progress: Progress = no_progress) -> Watched:
     """Compare recent requests with the kept references, and write `FOLDER`.
 
     Args:
@@ -29,7 +29,7 @@ def watch(log: str, store: str | None, now: datetime, terms: Terms, tell: Tell =
         store: Where references are kept between runs, `s3://bucket/prefix`; None for nowhere.
         now: The log is read up to here.
         terms: What is compared with what.
-        tell: Hears about progress.
+        progress: Called with progress.
 
     Raises:
         LogError: There is no such log, or none of its lines is the service's.
@@ -42,9 +42,9 @@ def watch(log: str, store: str | None, now: datetime, terms: Terms, tell: Tell =
     REFERENCES.unlink(missing_ok=True)
     if kept:
         write_bytes(REFERENCES, kept[0])
-    found = watch_log(log, now, terms, REFERENCES, tell=tell)
+    found = watch_log(log, now, terms, REFERENCES, progress=progress)
     if bucket and REFERENCES.exists() and (made := REFERENCES.read_bytes()) != (kept[0] if kept else None):
-        tell(f"keep the references in {bucket.url}", 0, 1)
+        progress(f"keep the references in {bucket.url}", 0, 1)
         if bucket.put(KEY, made, kept[1] if kept else None) is None:
             raise RaceLostError(f"another run wrote {bucket.url}/{KEY} since it was read: run again")
     _write(found)

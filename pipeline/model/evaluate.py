@@ -166,7 +166,7 @@ def evaluate(frame: pd.DataFrame, folds: dict[int, Model], grouped: dict[int, Mo
     if grouped:
         known = frame[frame[GROUP_FOLD] != NO_GROUP]
         adjusted = answer(grouped, known, GROUP_FOLD)
-        metrics["leak_adjusted"] = share(adjusted.right, ev) | {
+        metrics["grouped"] = share(adjusted.right, ev) | {
             "baselines": baselines(adjusted, commonest, ev),
             "levels": per_level(adjusted, ev),
         }

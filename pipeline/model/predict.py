@@ -29,7 +29,7 @@ from pipeline.data.records import CATEGORIES, COLUMNS, NUMBERS
 from pipeline.data.tables import Chunk, Form, Sink, Table
 from pipeline.errors import DataError
 from pipeline.files import replacing
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -94,7 +94,7 @@ def predict(
     model: Model,
     rejects: Path | None = None,
     chunk_rows: int = CHUNK_ROWS,
-    tell: Tell = silent,
+    progress: Progress = no_progress,
 ) -> Predicted:
     """Score every good row of `source` into `target`, and say in `rejects` what is wrong with the others.
 
@@ -110,7 +110,7 @@ def predict(
         rejects: A CSV with row (as a spreadsheet counts, the header being row 1; the first record of a Parquet file is
             row 2 too), column and reason, a line for each offence; default `<target's stem>.rejects.csv` beside it.
         chunk_rows: How many rows to score at once; memory grows with it.
-        tell: Hears how much is done, in bytes of a CSV and in rows of a Parquet file.
+        progress: Called with how much is done, in bytes of a CSV and in rows of a Parquet file.
 
     Raises:
         DataError: `source` is not a readable table with every contract column once, already has one of `ANSWERS`, or
@@ -122,7 +122,9 @@ def predict(
     with tables.reading(source, chunk_rows) as table:
         _refuse_schema(table, source)
         try:
-            parts = _write(table, model, target, form, rejects, tell=lambda done: tell("score", done, table.total))
+            parts = _write(
+                table, model, target, form, rejects, progress=lambda done: progress("score", done, table.total)
+            )
         except OSError as error:
             raise DataError(f"{target} or {rejects} cannot be written: {error.strerror or error}") from None
     rows, rejected = sum(part.rows for part in parts), sum(part.rejected for part in parts)
@@ -169,10 +171,10 @@ def _fits(kind: pa.DataType, *, number: bool) -> bool:
 
 
 def _write(
-    table: Table, model: Model, target: Path, form: Form, rejects: Path, *, tell: Callable[[int], None]
+    table: Table, model: Model, target: Path, form: Form, rejects: Path, *, progress: Callable[[int], None]
 ) -> list[Part]:
     parts, bad = [], None
-    tell(0)
+    progress(0)
     with ExitStack() as stack:  # is left last in, first out: rejects take their place before the output does
         temporary = stack.enter_context(replacing(target))
         sink = stack.enter_context(tables.writing(temporary, _output_schema(table, form), form))
@@ -187,7 +189,7 @@ def _write(
             if bad is not None:
                 bad.write(lines)
             parts.append(part)
-            tell(done)
+            progress(done)
     if bad is None:
         rejects.unlink(missing_ok=True)
     return parts

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.errors import PipelineError
 from pipeline.files import Layout, file_digest, flat, read_json
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
 
 
-def reproduce(raw: Path, params_file: Path, tell: Tell = silent) -> Reproduction:
+def reproduce(raw: Path, params_file: Path, progress: Progress = no_progress) -> Reproduction:
     """Run the pure flow on `raw` once for each of `SETTINGS`, in temporary folders, and compare the results.
 
     Raises:
@@ -94,10 +94,10 @@ def reproduce(raw: Path, params_file: Path, tell: Tell = silent) -> Reproduction
     with tempfile.TemporaryDirectory(prefix="reproduce-") as root:
         folders = []
         for number, setting in enumerate(SETTINGS):
-            tell(f"run with hash seed {setting.hash_seed} on {setting.jobs} core(s)", number, len(SETTINGS))
+            progress(f"run with hash seed {setting.hash_seed} on {setting.jobs} core(s)", number, len(SETTINGS))
             folders.append(Path(root) / str(number))
             _run(raw, folders[-1], params_file, setting)
-        tell("compare", len(SETTINGS), len(SETTINGS))
+        progress("compare", len(SETTINGS), len(SETTINGS))
         return compare(folders)
 
 

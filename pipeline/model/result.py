@@ -63,14 +63,14 @@ def result_of(layout: Layout, params: Params) -> Result:
     listing = {
         "files": {path.relative_to(layout.root).as_posix(): digest(content) for path, content in contents.items()},
         "params": flat(params.model_dump(include=MAKING)),
-        "records": sorted(set(marks(load_processed(layout.records)))),
+        "records": sorted(set(record_ids(load_processed(layout.records)))),
     }
     text = json.dumps(listing, indent=2, sort_keys=True).encode()
     figures = {key: float(value) for key, value in flat(metrics).items()}
     return Result(digest(text), text, graph.sha256, data["sha256"], data["source"], figures)
 
 
-def marks(frame: pd.DataFrame) -> list[str]:
+def record_ids(frame: pd.DataFrame) -> list[str]:
     """A few hex digits for each record and its level; a record whose level was corrected has another mark."""
     pairs = zip(frame[KEY], frame[TARGET], strict=True)
     return [hashlib.sha256(f"{record} {level}".encode()).hexdigest()[:MARK_DIGITS] for record, level in pairs]

@@ -10,12 +10,14 @@ from pipeline.data import clean
 from pipeline.files import Layout
 from pipeline.model import evaluate, train
 from pipeline.params import Params
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 
 STAGES: tuple[str, ...] = ("clean", "train", "evaluate")
 
 
-def run(raw: Path, out: Layout, params: Params, jobs: int = -1, tell: Tell = silent) -> evaluate.Evaluation:
+def run(
+    raw: Path, out: Layout, params: Params, jobs: int = -1, progress: Progress = no_progress
+) -> evaluate.Evaluation:
     """Clean, train and evaluate the CSV file `raw`, writing below `out.root`.
 
     Args:
@@ -23,14 +25,14 @@ def run(raw: Path, out: Layout, params: Params, jobs: int = -1, tell: Tell = sil
         out: Where everything is written.
         params: The parameters.
         jobs: Processor cores to use; changes nothing but the time.
-        tell: Hears about progress.
+        progress: Called with progress.
 
     Raises:
         DataError: The file breaks the contract; nothing was written.
         ParityError: The graph is not equal to the Pipeline; no graph was written.
     """
-    tell("clean", 0, 1)
+    progress("clean", 0, 1)
     clean.run(raw, out, params)
-    train.run(out, params, jobs, tell)
-    tell("evaluate", 0, 1)
+    train.run(out, params, jobs, progress)
+    progress("evaluate", 0, 1)
     return evaluate.run(out, params)

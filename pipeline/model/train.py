@@ -34,7 +34,7 @@ from pipeline.model.features import encoder
 from pipeline.model.forest import VotingForest, probabilities
 from pipeline.model.parity import FIGURE_DECIMALS, Parity, compare, prove, refuse_differences
 from pipeline.params import Params
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 
 BODY = ("Height", "Weight")
 """The columns that a shuffled copy leaves with their level."""
@@ -121,7 +121,9 @@ def golden(graph: bytes, seed: int) -> dict[str, object]:
     return {"model_sha256": digest(graph), "cases": cases}
 
 
-def train(frame: pd.DataFrame, data_sha256: str, params: Params, jobs: int = -1, tell: Tell = silent) -> Trained:
+def train(
+    frame: pd.DataFrame, data_sha256: str, params: Params, jobs: int = -1, progress: Progress = no_progress
+) -> Trained:
     """Every graph that the records and the parameters make, proven equal to its Pipeline.
 
     Args:
@@ -129,7 +131,7 @@ def train(frame: pd.DataFrame, data_sha256: str, params: Params, jobs: int = -1,
         data_sha256: Digest of the raw file, for the graphs' metadata.
         params: The parameters.
         jobs: Processor cores to fit with; changes nothing but the time.
-        tell: Hears about progress.
+        progress: Called with progress.
 
     Raises:
         ParityError: A graph is not equal to its Pipeline.
@@ -138,7 +140,7 @@ def train(frame: pd.DataFrame, data_sha256: str, params: Params, jobs: int = -1,
     total = params.split.folds * (1 + bool(len(grouped_rows))) + 1
     folds, shipped = [], None
     for fold in range(params.split.folds):
-        tell(f"fit without fold {fold}", fold, total)
+        progress(f"fit without fold {fold}", fold, total)
         model = fit_calibrated(frame[frame[FOLD] != fold], params, jobs)
         graph = to_onnx(model, data_sha256)
         same = compare(model, Model(graph), frame)
@@ -149,12 +151,12 @@ def train(frame: pd.DataFrame, data_sha256: str, params: Params, jobs: int = -1,
     assert shipped is not None  # noqa: S101  params guarantee it; mypy cannot know
     grouped = []
     for fold in range(params.split.folds if len(grouped_rows) else 0):
-        tell(f"fit without group {fold}", len(folds) + fold, total)
+        progress(f"fit without group {fold}", len(folds) + fold, total)
         grouped.append(to_onnx(fit(frame[frame[GROUP_FOLD] != fold], params, jobs=jobs), data_sha256))
-    tell("prove the graph exact", total - 1, total)
+    progress("prove the graph exact", total - 1, total)
     graph = folds[params.split.holdout]
     parity = prove(shipped, graph, frame, params.parity)
-    tell("trained", total, total)
+    progress("trained", total, total)
     return Trained(shipped, graph, tuple(folds), tuple(grouped), parity)
 
 
@@ -165,10 +167,10 @@ def _data_sha256(report: Path) -> str:
     return str(found["sha256"])
 
 
-def run(out: Layout, params: Params, jobs: int = -1, tell: Tell = silent) -> Trained:
+def run(out: Layout, params: Params, jobs: int = -1, progress: Progress = no_progress) -> Trained:
     """Train on `out.records`; write `out.model`, `out.folds`, `out.grouped`, `out.golden` and `out.parity`."""
     frame = load_processed(out.records, params.split.folds)
-    trained = train(frame, _data_sha256(out.data_report), params, jobs, tell)
+    trained = train(frame, _data_sha256(out.data_report), params, jobs, progress)
     for folder, graphs in ((out.folds, trained.folds), (out.grouped, trained.grouped)):
         folder.mkdir(parents=True, exist_ok=True)
         for fold, graph in enumerate(graphs):

@@ -39,7 +39,7 @@ class Registry(Catalogue):
     def add_version(self, name: str, run_id: str, model_id: str, tags: dict[str, str]) -> None:
         """Make what a finished run logged the next version of a model, and the model if there is none of this name."""
         new = name not in self._aliases()
-        with self.store.talking() as client, self.store.fluent():  # MLflow looks a model's id up in its global store
+        with self.store.client() as client, self.store.mlflow():  # MLflow looks a model's id up in its global store
             if new:
                 client.create_registered_model(name, description=DESCRIPTION)
             source = f"models:/{model_id}"
@@ -60,7 +60,7 @@ class Registry(Catalogue):
         """
         if alias == CHAMPION:
             raise RegistryError("champion moves with a reason only: use `registry promote NAME VERSION Production`")
-        with self.store.alone():
+        with self.store.exclusive():
             target = self.version(name, which)
             self._move_alias(name, alias, target.number, expected)
         return self.version(name, target.number)
@@ -87,18 +87,18 @@ class Registry(Catalogue):
         """
         if stage not in STAGES:
             raise RegistryError(f"unknown stage {stage!r}: expected one of {', '.join(STAGES)}")
-        with self.store.alone():
+        with self.store.exclusive():
             target, champion = self.version(name, which), _number(self.champion(name))
             _refuse_race(name, CHAMPION, champion, expected)
             if stage != "Production":
                 return self._restage(target, champion, stage, why)
             line = champions(self.history(name))
             if champion != target.number:
-                return self._crown(target, champion, "promotion", why)
+                return self._make_champion(target, champion, "promotion", why)
             if line[-1:] == (champion,) and target.stage == "Production":
                 return None
             before = next((number for number in reversed(line) if number != champion), None)
-            return self._crown(target, before, "promotion", why)
+            return self._make_champion(target, before, "promotion", why)
 
     def rollback(self, name: str, *, why: str = "", expected: int | None = None) -> Move:
         """Make the champion before the last promotion champion again.
@@ -112,14 +112,14 @@ class Registry(Catalogue):
             RaceLostError: Another version is champion by now; nothing was changed.
             RegistryError: There is no champion, none before it, or it was moved by something that left no history.
         """
-        with self.store.alone():
+        with self.store.exclusive():
             champion, line = _number(self.champion(name)), champions(self.history(name))
             if champion is None:
                 raise RegistryError(f"{name} has no champion yet: nothing to roll back")
             if expected is not None:
                 _refuse_race(name, CHAMPION, champion, expected)
             if len(line) > 1 and champion in line[-2:]:  # the last but one: a rollback that was killed half-way
-                return self._crown(self.version(name, line[-2]), line[-1], "rollback", why)
+                return self._make_champion(self.version(name, line[-2]), line[-1], "rollback", why)
             if line == (champion,):
                 raise RegistryError(f"version {champion} is the first champion: there is none to go back to")
             raise RegistryError(
@@ -137,7 +137,7 @@ class Registry(Catalogue):
         self._set_stage(target, stage)
         return self._record(target, "stage", target.stage, stage, why)
 
-    def _crown(
+    def _make_champion(
         self, target: Version, moved_from: int | None, action: Literal["promotion", "rollback"], why: str
     ) -> Move:
         """Alias first: it is what decides, and what shows that the rest was left undone if this is killed after it."""
@@ -151,12 +151,12 @@ class Registry(Catalogue):
 
     def _move_alias(self, name: str, alias: str, to: int, expected: int | None) -> None:
         _refuse_race(name, alias, self._aliases_of(name).get(alias), expected)
-        with self.store.talking() as client:
+        with self.store.client() as client:
             client.set_registered_model_alias(name, alias, str(to))
         _refuse_race(name, alias, self._aliases_of(name).get(alias), to)
 
     def _set_stage(self, version: Version, stage: Stage) -> None:
-        with self.store.talking() as client:
+        with self.store.client() as client:
             client.set_model_version_tag(version.name, str(version.number), STAGE_TAG, stage)
 
     def _record(
@@ -165,7 +165,7 @@ class Registry(Catalogue):
         sequence = max((move.sequence for move in self.history(version.name)), default=0) + 1
         when = self._clock().isoformat(timespec="microseconds")
         move = Move(sequence, when, self._who(), why, action, version.number, moved_from, moved_to)
-        with self.store.talking() as client:
+        with self.store.client() as client:
             client.set_model_version_tag(version.name, str(version.number), move.tag, move.as_text())
         return move
 

@@ -70,15 +70,15 @@ class Catalogue:
 
     def params(self, version: Version) -> dict[str, str]:
         """Every parameter that a version was made with, by its dotted name."""
-        with self.store.talking() as client:
+        with self.store.client() as client:
             return dict(client.get_run(version.run_id).data.params)
 
     def metrics(self, version: Version) -> dict[str, float]:
         """Every figure that was measured of a version, by its dotted name."""
-        with self.store.talking() as client:
+        with self.store.client() as client:
             return dict(client.get_run(version.run_id).data.metrics)
 
-    def marks(self, version: Version) -> frozenset[str] | None:
+    def record_ids(self, version: Version) -> frozenset[str] | None:
         """`pipeline.model.result.marks` of the records that a version was judged on; None for one that kept none.
 
         Raises:
@@ -111,7 +111,7 @@ class Catalogue:
         """Each model's aliases, by name."""
         if self.store.missing:
             return {}
-        with self.store.talking() as client:
+        with self.store.client() as client:
             models = sorted(_all_pages(client.search_registered_models), key=lambda model: str(model.name))
             return {
                 model.name: {str(alias): int(number) for alias, number in sorted(model.aliases.items())}
@@ -130,7 +130,7 @@ class Catalogue:
 
     def _found(self, name: str) -> list[Any]:
         """MLflow's own versions of a model that exists, the oldest first."""
-        with self.store.talking() as client:
+        with self.store.client() as client:
 
             def search(page_token: str | None) -> Any:
                 return client.search_model_versions(f"name='{name}'", page_token=page_token)

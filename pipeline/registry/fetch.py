@@ -47,7 +47,7 @@ def _listing(version: Version, checked: Checked) -> dict[str, Any]:
 @contextmanager
 def _checked(store: Store, version: Version) -> Iterator[Checked]:
     """A function that gives a version's artefact, if it has the SHA-256 that it should have."""
-    with tempfile.TemporaryDirectory() as temporary, store.talking() as client:
+    with tempfile.TemporaryDirectory() as temporary, store.client() as client:
 
         def checked(path: str, sha256: str) -> bytes:
             where = f"{path} of {version.name} version {version.number}, in {store.shown_uri},"

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.errors import RaceLostError, RegistryError
 from pipeline.files import digest, file_digest, write_bytes, write_json
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 from pipeline.registry import portable
 from pipeline.registry.store import Store
 from pipeline.s3 import Bucket
@@ -40,7 +40,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class State:
-    """What a place in S3 holds: how often it was pushed to, the listing, and S3's own mark of this very state."""
+    """What a place in S3 holds: how often it was pushed to, the listing, and the ETag of this very state."""
 
     sequence: int
     listing: str
@@ -57,7 +57,7 @@ class Synced:
 
 
 @dataclass(frozen=True)
-class Carried:
+class SyncResult:
     """What a pull or push did.
 
     `sequence` is 0 where nothing was ever pushed; `files` were carried; `set_aside` is where work went that a pull
@@ -70,7 +70,7 @@ class Carried:
     set_aside: Path | None = None
 
 
-def push(store: Store, url: str, tell: Tell = silent) -> Carried:
+def push(store: Store, url: str, progress: Progress = no_progress) -> SyncResult:
     """Put the registry here in S3.
 
     Raises:
@@ -80,14 +80,14 @@ def push(store: Store, url: str, tell: Tell = silent) -> Carried:
     database, bucket = _database(store), Bucket(url)
     if not database.is_file():
         raise RegistryError(f"there is no registry {database} to push: `pipeline register` makes one")
-    with store.alone(), tempfile.TemporaryDirectory() as temporary:
+    with store.exclusive(), tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary, "mlflow.db")
         portable.export(database, copy)
         content, synced, state = portable.content(copy), _synced(database, bucket), _state(bucket)
         theirs = _listing(bucket, state) if state else None
         if state and theirs and theirs.content == content:  # also a push that was killed after its last step
             _agree(database, Synced(bucket.url, state.etag, content))
-            return Carried(state.sequence, 0, changed=False)
+            return SyncResult(state.sequence, 0, changed=False)
         if state and (synced is None or synced.etag != state.etag):
             raise _lost(bucket)
         artifacts = _artifacts(copy, database.parent, theirs)
@@ -96,22 +96,22 @@ def push(store: Store, url: str, tell: Tell = silent) -> Carried:
         pieces = {sha256: place for sha256, place in artifacts.values() if place} | {listing.database: copy}
         known = {*theirs.artifacts.values(), theirs.database} if theirs else set()
         new = {sha256: place for sha256, place in pieces.items() if sha256 not in known}
-        _each(lambda sha256: bucket.put(_piece(sha256), new[sha256].read_bytes(), None), sorted(new), "push", tell)
+        _each(lambda sha256: bucket.put(_piece(sha256), new[sha256].read_bytes(), None), sorted(new), "push", progress)
         bucket.put(_piece(digest(text)), text, None)
         sequence = state.sequence + 1 if state else 1
-        mark = _set_state(bucket, sequence, digest(text), state.etag if state else None)
-        _agree(database, Synced(bucket.url, mark, content))
-        return Carried(sequence, len(new), changed=True)
+        etag = _set_state(bucket, sequence, digest(text), state.etag if state else None)
+        _agree(database, Synced(bucket.url, etag, content))
+        return SyncResult(sequence, len(new), changed=True)
 
 
-def pull(store: Store, url: str, *, discard: bool = False, tell: Tell = silent) -> Carried:
+def pull(store: Store, url: str, *, discard: bool = False, progress: Progress = no_progress) -> SyncResult:
     """Make the registry here the one in S3; nothing happens where nothing was ever pushed.
 
     Args:
         store: Where to.
         url: Where from, `s3://bucket/prefix`.
         discard: Replace work that was never pushed, too; a copy of its database stays beside.
-        tell: Is told of the progress.
+        progress: Called with progress.
 
     Raises:
         RaceLostError: There is work here that was never pushed, and S3 has moved on; nothing was changed.
@@ -119,21 +119,21 @@ def pull(store: Store, url: str, *, discard: bool = False, tell: Tell = silent) 
     """
     database, bucket = _database(store), Bucket(url)
     database.parent.mkdir(parents=True, exist_ok=True)
-    with store.alone(), tempfile.TemporaryDirectory(dir=database.parent, prefix=".pull-") as temporary:
+    with store.exclusive(), tempfile.TemporaryDirectory(dir=database.parent, prefix=".pull-") as temporary:
         state, synced = _state(bucket), _synced(database, bucket)
         if state is None:
-            return Carried(0, 0, changed=False)
+            return SyncResult(0, 0, changed=False)
         listing = _listing(bucket, state)
-        fetched = _fetch_artifacts(bucket, listing, database.parent, tell)
+        fetched = _fetch_artifacts(bucket, listing, database.parent, progress)
         here = _content_here(database, Path(temporary, "here.db"))
         agreed = Synced(bucket.url, state.etag, listing.content)
         if here == listing.content:
             _agree(database, agreed)
-            return Carried(state.sequence, fetched, changed=bool(fetched))
+            return SyncResult(state.sequence, fetched, changed=bool(fetched))
         unpushed = here is not None and (synced is None or synced.content != here)
         if unpushed and not discard:
             if synced and synced.etag == state.etag:
-                return Carried(state.sequence, fetched, changed=bool(fetched))  # only this side moved
+                return SyncResult(state.sequence, fetched, changed=bool(fetched))  # only this side moved
             raise RaceLostError(
                 f"{database} holds work that was never pushed, and {bucket.url} has moved on: nothing was changed. "
                 f"`pipeline registry pull --discard {bucket.url}` takes theirs and keeps a copy of yours; then "
@@ -144,7 +144,7 @@ def pull(store: Store, url: str, *, discard: bool = False, tell: Tell = silent) 
         source.write_bytes(_get_piece(bucket, listing.database))
         portable.install(source, database)
         _agree(database, agreed)
-        return Carried(state.sequence, fetched + 1, changed=True, set_aside=aside)
+        return SyncResult(state.sequence, fetched + 1, changed=True, set_aside=aside)
 
 
 def _lost(bucket: Bucket) -> RaceLostError:
@@ -198,8 +198,8 @@ def _state(bucket: Bucket) -> State | None:
 
 def _set_state(bucket: Bucket, sequence: int, listing: str, replaces: str | None) -> str:
     text = _text({"format": FORMAT, "sequence": sequence, "listing": listing})
-    if mark := bucket.put(STATE, text, replaces):
-        return mark
+    if etag := bucket.put(STATE, text, replaces):
+        return etag
     found = _state(bucket)  # a lost answer, tried again, meets its own state
     if found and (found.sequence, found.listing) == (sequence, listing):
         return found.etag
@@ -234,7 +234,7 @@ def _artifacts(copy: Path, root: Path, theirs: Listing | None) -> dict[str, tupl
     return found
 
 
-def _fetch_artifacts(bucket: Bucket, listing: Listing, root: Path, tell: Tell) -> int:
+def _fetch_artifacts(bucket: Bucket, listing: Listing, root: Path, progress: Progress) -> int:
     """Write what is not here yet, each checked; how many."""
     for path in map(PurePosixPath, listing.artifacts):
         if path.parts[:1] != (portable.ARTIFACTS,) or ".." in path.parts:
@@ -249,7 +249,7 @@ def _fetch_artifacts(bucket: Bucket, listing: Listing, root: Path, tell: Tell) -
         for place in wanted[sha256]:
             write_bytes(place, content)
 
-    _each(fetch, list(wanted), "pull", tell)
+    _each(fetch, list(wanted), "pull", progress)
     return sum(map(len, wanted.values()))
 
 
@@ -271,11 +271,11 @@ def _set_aside(database: Path, here: str) -> Path:
     return place
 
 
-def _each(do: Callable[[str], object], items: list[str], what: str, tell: Tell) -> None:
+def _each(do: Callable[[str], object], items: list[str], what: str, progress: Progress) -> None:
     pool = ThreadPoolExecutor(_THREADS)
     try:
         for done, _ in enumerate(pool.map(do, items), 1):
-            tell(what, done, len(items))
+            progress(what, done, len(items))
     finally:
         pool.shutdown(cancel_futures=True)  # who was interrupted does not wait for the rest
 

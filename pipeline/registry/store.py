@@ -55,7 +55,7 @@ class Store:
         self.database = Path(given.removeprefix(_SQLITE)).absolute() if given.startswith(_SQLITE) else None
         self.uri = f"{_SQLITE}{self.database}" if self.database else given
         self._client: Any = None
-        self._alone = False
+        self._exclusive = False
 
     @property
     def shown_uri(self) -> str:
@@ -73,7 +73,7 @@ class Store:
         return self.database is not None and not self.database.exists()
 
     @contextmanager
-    def talking(self) -> Iterator[Any]:
+    def client(self) -> Iterator[Any]:
         """MLflow's client, quiet, with all that it raises turned into RegistryError."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -90,7 +90,7 @@ class Store:
                 ) from None
 
     @contextmanager
-    def fluent(self) -> Iterator[Any]:
+    def mlflow(self) -> Iterator[Any]:
         """The mlflow module, its global state pointed at this store; what it pointed at before is restored."""
         import mlflow
 
@@ -104,22 +104,22 @@ class Store:
                 os.environ["MLFLOW_TRACKING_URI"] = before
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """No other writer of this project in a local store meanwhile; a server has no such lock (see the module).
 
         Raises:
             RegistryError: Somebody else has held the lock for minutes.
         """
-        if self.database is None or self._alone:
+        if self.database is None or self._exclusive:
             yield
             return
         _make_folder(self.database.parent)
         with locked(self.database.with_name(f"{self.database.name}.lock")):
-            self._alone = True
+            self._exclusive = True
             try:
                 yield
             finally:
-                self._alone = False
+                self._exclusive = False
 
     def _connect(self) -> Any:
         empty = self.database is not None and _is_empty(self.database)
@@ -143,7 +143,7 @@ class Store:
 
     def _make_tables(self, database: Path, client: Callable[[str, str], object]) -> None:
         """MLflow's tables, all of them or none: what is half made, MLflow can neither use nor complete."""
-        with self.alone():
+        with self.exclusive():
             if _is_empty(database):  # another command may have made them while this one waited
                 with replacing(database) as temporary:
                     client(f"{_SQLITE}{temporary}", f"{_SQLITE}{temporary}")

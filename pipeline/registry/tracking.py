@@ -43,7 +43,7 @@ def log_run(
 
     The run belongs to the experiment of the registered model's name. If anything is raised, it ends as FAILED.
     """
-    with store.talking() as client, store.fluent() as mlflow:
+    with store.client() as client, store.mlflow() as mlflow:
         experiment = _experiment(store, client, params.registry.model_name)
         run_id = client.create_run(experiment, tags=tags, run_name=f"{result.source} {result.sha256[:8]}").info.run_id
         with mlflow.start_run(run_id=run_id):
@@ -54,7 +54,7 @@ def log_run(
             return str(run_id), _log_pipeline(mlflow, pipeline)
 
 
-def take_away_unfinished(store: Store, experiment: str, result: Result, used: frozenset[str]) -> None:
+def delete_unfinished_runs(store: Store, experiment: str, result: Result, used: frozenset[str]) -> None:
     """Delete the runs of this result that never became a version: registrations that failed or were killed.
 
     Args:
@@ -63,7 +63,7 @@ def take_away_unfinished(store: Store, experiment: str, result: Result, used: fr
         result: The result.
         used: Runs that did become versions.
     """
-    with store.talking() as client:
+    with store.client() as client:
         here = [_experiment(store, client, experiment)]
         for run in client.search_runs(here, f"tags.{RESULT_TAG} = '{result.sha256}'"):
             if run.info.run_id not in used:

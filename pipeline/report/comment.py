@@ -14,7 +14,7 @@ from pipeline.files import Report, number
 from pipeline.report.comparison import ABSENT, Change, Comparison, Figure, Matrix, Records
 from pipeline.report.markdown import code, folded, table, words
 
-MARKER = "<!-- obesity-levels report -->"
+COMMENT_MARKER = "<!-- obesity-levels report -->"
 """Last line of each comment: by it, the next one finds this one and takes its place."""
 
 # GitHub counts characters; bytes are never fewer.
@@ -61,7 +61,7 @@ def comment(found: Comparison, links: Links | None = None) -> str:
     """The whole comment; `links` None takes those of the environment."""
     links = links if links is not None else Links.of(os.environ)
     head = [f"## {headline(found)}", *_warnings(found), *_main(found)]
-    details, foot = list(_details(found)), [_foot(found, links), MARKER]
+    details, foot = list(_details(found)), [_foot(found, links), COMMENT_MARKER]
     if _bytes([*head, LEFT_OUT, *foot]) > LARGEST_BYTES:
         head = head[:1]
     kept: list[str] = []

@@ -29,7 +29,7 @@ MAIN: tuple[tuple[str, str], ...] = (
     ("accuracy, out of fold", "out_of_fold.accuracy"),
     ("accuracy, holdout", "holdout.accuracy"),
     ("accuracy, collected rows", "slices.origin.collected.accuracy"),
-    ("accuracy, kin left out", "leak_adjusted.accuracy"),
+    ("accuracy, groups held out", "grouped.accuracy"),
     ("plausible people", "plausible_people.out_of_fold.agreement"),
     ("recall of the worst level", "worst_level_recall"),
     ("F1 macro, out of fold", "out_of_fold.f1_macro"),
@@ -234,8 +234,8 @@ def _figure(label: str, key: str, old: Mapping[str, float], new: Mapping[str, fl
     if pairs := pairing.pairs(key):
         one_sided = 0.5 + pairing.confidence / 2
         low = pairs.lower_bound(one_sided)
-        high = -Pairs(pairs.c, pairs.b, pairs.n).lower_bound(one_sided)
-        return replace(figure, difference=pairs.difference, low=low, high=high, pairs=pairs.n)
+        high = -Pairs(pairs.only_champion, pairs.only_challenger, pairs.total).lower_bound(one_sided)
+        return replace(figure, difference=pairs.difference, low=low, high=high, pairs=pairs.total)
     figure = replace(figure, difference=figure.this - figure.base)
     if base is None or this is None:
         return figure

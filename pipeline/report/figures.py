@@ -76,9 +76,9 @@ def percent(share: float) -> str:
     return "100%" if share == 1 else f"{min(100 * share, 99.9):.1f}%"
 
 
-def _canvas(size: tuple[float, float], title: str, note: str, mark: str) -> Figure:
+def _canvas(size: tuple[float, float], title: str, note: str, title_suffix: str) -> Figure:
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.08))
-    figure.suptitle(f"{title} ({mark})" if mark else title, x=0.012, ha="left", weight="bold", size=13)
+    figure.suptitle(f"{title} ({title_suffix})" if title_suffix else title, x=0.012, ha="left", weight="bold", size=13)
     figure.supxlabel(note, x=0.012, ha="left", color=GREY, size=9)
     return figure
 
@@ -90,7 +90,7 @@ def _shares_on(axes: Axes, low: float, high: float) -> None:
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
 
 
-def summary(metrics: Metrics, mark: str) -> Figure:
+def summary(metrics: Metrics, title_suffix: str) -> Figure:
     """Accuracy of the model, the BMI rule and the majority guesser on the same records, with intervals."""
     model, rows = metrics["out_of_fold"], metrics["out_of_fold"]["rows"]
     others = model["baselines"]
@@ -103,7 +103,7 @@ def summary(metrics: Metrics, mark: str) -> Figure:
         (8, 3),
         f"Right answers on {rows:,} records",
         f"Each record is answered by a graph that never saw it. Intervals: {metrics['confidence']:.0%}.",
-        mark,
+        title_suffix,
     )
     axes = figure.subplots()
     for at, (_, score, color) in enumerate(bars):
@@ -120,12 +120,12 @@ def summary(metrics: Metrics, mark: str) -> Figure:
     return figure
 
 
-def confusion(pairs: pd.DataFrame, mark: str) -> Figure:
+def confusion(pairs: pd.DataFrame, title_suffix: str) -> Figure:
     """What was answered for each true level: counts, and shares of the row.
 
     Args:
         pairs: Columns `actual` and `predicted`, a row for each record.
-        mark: What to say behind the title; empty for real data.
+        title_suffix: What to say behind the title; empty for real data.
     """
     counts = pd.crosstab(pairs["actual"], pairs["predicted"]).reindex(
         index=list(LEVELS), columns=list(LEVELS), fill_value=0
@@ -136,7 +136,7 @@ def confusion(pairs: pd.DataFrame, mark: str) -> Figure:
         (8.6, 7.6),
         "Confusion: the level answered, for each true level",
         "Out of fold. Counts, and below them shares of the row; empty cells are zero.",
-        mark,
+        title_suffix,
     )
     axes = figure.subplots()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -157,19 +157,19 @@ def confusion(pairs: pd.DataFrame, mark: str) -> Figure:
     return figure
 
 
-def reliability(bins: pd.DataFrame, metrics: Metrics, mark: str) -> Figure:
+def reliability(bins: pd.DataFrame, metrics: Metrics, title_suffix: str) -> Figure:
     """How often answers of each confidence are right, and how many there are.
 
     Args:
         bins: Columns `confidence` and `accuracy` (means) and `rows`, one row for each bin that holds any answer.
         metrics: The figures, for the calibration error.
-        mark: What to say behind the title; empty for real data.
+        title_suffix: What to say behind the title; empty for real data.
     """
     figure = _canvas(
         (6.4, 6.2),
         "Reliability: confidence and how often it is right",
         f"Out of fold. Expected calibration error {metrics['out_of_fold']['ece']:.4f}. Few answers, little weight.",
-        mark,
+        title_suffix,
     )
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3.4, 1])
     upper.plot([0, 1], [0, 1], color=GREY, ls="--", lw=1)
@@ -207,19 +207,19 @@ def _importance_bars(axes: Axes, table: pd.DataFrame, title: str) -> None:
     axes.spines["left"].set_visible(False)
 
 
-def importances(table: pd.DataFrame, mark: str) -> Figure:
+def importances(table: pd.DataFrame, title_suffix: str) -> Figure:
     """Accuracy lost without each column's information, and the small ones magnified.
 
     Args:
         table: Columns `column` and `lost`, the largest first.
-        mark: What to say behind the title; empty for real data.
+        title_suffix: What to say behind the title; empty for real data.
     """
     small = table[table["lost"] < MAGNIFIED * table["lost"].max()]
     figure = _canvas(
         (9.6, 5.2),
         "Importances: accuracy lost when a column is dealt out anew",
         "Out of fold, mean of several deals. Columns that say the same thing share their importance.",
-        mark,
+        title_suffix,
     )
     if 0 < len(small) < len(table):
         left, right = figure.subplots(1, 2)
@@ -258,7 +258,7 @@ def _slice(name: str, score: dict[str, float], measure: str) -> Slice:
     return Slice(str(name), int(score["rows"]), *values)
 
 
-def slices(metrics: Metrics, mark: str) -> Figure:
+def slices(metrics: Metrics, title_suffix: str) -> Figure:
     """Recall of each level and accuracy of each group of people, the BMI rule beside the model."""
     found = sections(metrics)
     counts = [len(lines) for lines in found.values()]
@@ -268,7 +268,7 @@ def slices(metrics: Metrics, mark: str) -> Figure:
         (8.4, 1.7 + 0.34 * sum(counts) + 0.3 * len(counts)),
         "Slices: who gets right answers",
         f"Out of fold, with the number of records. Intervals: {metrics['confidence']:.0%}.",
-        mark,
+        title_suffix,
     )
     panels = figure.subplots(len(found), 1, sharex=True, height_ratios=counts, squeeze=False)[:, 0]
     for axes, (title, lines) in zip(panels, found.items(), strict=True):

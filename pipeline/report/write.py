@@ -45,14 +45,14 @@ def run(layout: Layout) -> list[Path]:
 
 def pictures(reports: Reports) -> dict[str, bytes]:
     """Every figure as a PNG file, by name."""
-    metrics, mark = reports.metrics, reports.mark
+    metrics, title_suffix = reports.metrics, reports.title_suffix
     with figures.drawing():
         drawn = {
-            "summary": figures.summary(metrics, mark),
-            "confusion": figures.confusion(reports.confusion, mark),
-            "reliability": figures.reliability(reports.reliability, metrics, mark),
-            "importances": figures.importances(reports.importances, mark),
-            "slices": figures.slices(metrics, mark),
+            "summary": figures.summary(metrics, title_suffix),
+            "confusion": figures.confusion(reports.confusion, title_suffix),
+            "reliability": figures.reliability(reports.reliability, metrics, title_suffix),
+            "importances": figures.importances(reports.importances, title_suffix),
+            "slices": figures.slices(metrics, title_suffix),
         }
         return {name: figures.png(figure) for name, figure in drawn.items()}
 

@@ -16,7 +16,7 @@ from lambda_api.manifest import MODEL_FILE, Manifest
 from pipeline import aws
 from pipeline.errors import CloudError, DeploymentRefusal, ModelFileError, PipelineError, RaceLostError
 from pipeline.files import digest, file_digest, read_bytes
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 from pipeline.registry import Registry
 from pipeline.registry.versions import CHAMPION
 from pipeline.ship import bundle
@@ -58,7 +58,7 @@ def deploy(  # noqa: PLR0913  what a person decides
     *,
     bucket: str | None = None,
     build: bool = True,
-    tell: Tell = silent,
+    progress: Progress = no_progress,
 ) -> Deployed:
     """Deploy a registered model to a stage, and prove it over HTTPS.
 
@@ -69,7 +69,7 @@ def deploy(  # noqa: PLR0913  what a person decides
         which: Its version's number or alias.
         bucket: Where artifacts are uploaded to; None lets sam make one.
         build: Build the function first; otherwise what was built before must hold this model.
-        tell: Hears about progress; `sam` prints its own.
+        progress: Called with progress; `sam` prints its own.
 
     Raises:
         RaceLostError: Another deployment of the stage is running; nothing was begun.
@@ -81,15 +81,15 @@ def deploy(  # noqa: PLR0913  what a person decides
     before = named(stack_name(stage))
     _refuse_unready(stage, before)
     live = before.live().shipped if before and "FunctionAlias" in before.outputs else None
-    tell(f"package {name}@{which}", 0, 1)
+    progress(f"package {name}@{which}", 0, 1)
     manifest = package_registered(registry, name, which)
     given = parameters(stage) | {"ModelDescription": description(manifest)}
     if build:
-        tell("build the functions", 0, 1)
+        progress("build the functions", 0, 1)
         ours = {"MODEL": str(MODEL_FOLDER), "PYTHON": sys.executable, "ARCH": given.get("Architecture", "x86_64")}
         sam("build", "--parameter-overrides", *_pairs(given), **ours)
     _refuse_another_model(manifest)
-    tell(f"deploy to {stage}: the new version is judged, then tried, then gets all requests", 0, 1)
+    progress(f"deploy to {stage}: the new version is judged, then tried, then gets all requests", 0, 1)
     _deploy(stage, given | {"Release": _release(given)}, bucket)
     stack = existing(stage)
     shipped = stack.live().shipped
@@ -100,7 +100,7 @@ def deploy(  # noqa: PLR0913  what a person decides
             f"`pipeline rollback --stage {stage} --to {manifest.model_version} --why ...`"
         )
     address = Address(stack.output("ApiUrl").rstrip("/"), auth_mode(stack.output("AuthMode")))
-    tell(f"ask {address.url} for the golden answers", 0, 1)
+    progress(f"ask {address.url} for the golden answers", 0, 1)
     if found := address.differences(read_bytes(MODEL_FOLDER / GOLDEN_FILE, "pipeline package")):
         told = "\n".join(f"  {line}" for line in found)
         raise DeploymentRefusal(
@@ -191,7 +191,7 @@ def _why(stage: Stage) -> PipelineError:
 
 def _reasons(stack: Stack) -> list[str]:
     """Which resources failed first in the last operation, and why, in CloudFormation's words."""
-    with aws.told(f"the events of {stack.name} cannot be read"):
+    with aws.aws_errors(f"the events of {stack.name} cannot be read"):
         events: list[Any] = aws.client("cloudformation").describe_stack_events(StackName=stack.name)["StackEvents"]
     newest_first = []
     for event in events:

@@ -19,7 +19,7 @@ from lambda_api.manifest import MANIFEST_FILE, MODEL_FILE, Bins, Manifest, Manif
 from pipeline.errors import ModelFileError, RegistryError
 from pipeline.files import Layout, digest, read_bytes, read_json, write_bytes, write_json
 from pipeline.params import Params
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 from pipeline.registry import Registry
 from pipeline.registry.history import Move
 from pipeline.registry.versions import CHAMPION, Version
@@ -83,7 +83,7 @@ def package_layout(layout: Layout, out: Path = MODEL_FOLDER) -> Manifest:
     return _package(layout, _Origin(UNREGISTERED), out)
 
 
-def sample_layout(params: Params, tell: Tell = silent) -> Layout:
+def sample_layout(params: Params, progress: Progress = no_progress) -> Layout:
     """The finished layout of the embedded sample, made now if there is none."""
     from pipeline.data import sample
     from pipeline.files import SAMPLE_ROOT
@@ -91,7 +91,7 @@ def sample_layout(params: Params, tell: Tell = silent) -> Layout:
 
     layout = Layout(SAMPLE_ROOT)
     if not layout.metrics.is_file():
-        run.run(sample.RECORDS, layout, params, tell=tell)
+        run.run(sample.RECORDS, layout, params, progress=progress)
     return layout
 
 

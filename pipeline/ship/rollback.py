@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from golden_hook.golden import differences
 from pipeline.errors import CloudError, DeploymentRefusal, RaceLostError, RegistryError
 from pipeline.files import Layout
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 from pipeline.registry import Registry, remote_store
 from pipeline.registry.history import champions
 from pipeline.registry.versions import Version
@@ -40,7 +40,7 @@ def rollback(  # noqa: PLR0913  what a person decides
     *,
     to: int | None = None,
     kept: str | None = None,
-    tell: Tell = silent,
+    progress: Progress = no_progress,
 ) -> RolledBack:
     """Send all requests of a stage to the function's version that holds an earlier model, and make it the champion.
 
@@ -51,7 +51,7 @@ def rollback(  # noqa: PLR0913  what a person decides
         why: The reason, for the history.
         to: The model's version; None takes the champion before the last promotion.
         kept: Where the registry is kept between runs (s3://...); it is pulled before and pushed after.
-        tell: Hears about progress.
+        progress: Called with progress.
 
     Raises:
         CloudError: No published version holds that model any more, or a canary is running; nothing was changed.
@@ -60,7 +60,7 @@ def rollback(  # noqa: PLR0913  what a person decides
         RaceLostError: Somebody else moved the alias or the champion; the text says what was done.
     """
     if kept:
-        tell(f"pull the registry from {kept}", 0, 1)
+        progress(f"pull the registry from {kept}", 0, 1)
         remote_store.pull(registry.store, kept)
     target = registry.version(name, _before(registry, name) if to is None else to)
     stack = existing(stage)
@@ -68,12 +68,12 @@ def rollback(  # noqa: PLR0913  what a person decides
     shipped = live.shipped if _holds(live.shipped, target) else _candidate(stage, stack, target, live.shipped)
     alias_moved = shipped != live.shipped
     if alias_moved:
-        tell(f"ask version {shipped.number} for the golden answers of model {shipped.model}", 0, 1)
+        progress(f"ask version {shipped.number} for the golden answers of model {shipped.model}", 0, 1)
         _prove(registry, target, stack, shipped)
-        tell(f"send all requests of {stage} to version {shipped.number}, model {shipped.model}", 0, 1)
+        progress(f"send all requests of {stage} to version {shipped.number}, model {shipped.model}", 0, 1)
         stack.send_all_to(shipped, live)
     try:
-        champion_moved = _crowned(registry, name, target.number, why, kept, tell)
+        champion_moved = _make_champion(registry, name, target.number, why, kept, progress)
     except (RaceLostError, RegistryError) as error:
         done = f"{stage} answers with model {shipped.model} again, but the registry was not changed"
         raise type(error)(f"{done}: {error}\nRun the same command again to complete it") from None
@@ -124,14 +124,14 @@ def _holds(shipped: Shipped, target: Version) -> bool:
     return (shipped.model, shipped.model_sha256) == (str(target.number), target.tags.get("model_sha256"))
 
 
-def _crowned(registry: Registry, name: str, number: int, why: str, kept: str | None, tell: Tell) -> bool:
+def _make_champion(registry: Registry, name: str, number: int, why: str, kept: str | None, progress: Progress) -> bool:
     for attempt in range(ATTEMPTS):
         if attempt and kept:
             remote_store.pull(registry.store, kept, discard=True)
         moved = _move(registry, name, number, why)
         try:
             if kept and moved:
-                tell(f"push the registry to {kept}", attempt, ATTEMPTS)
+                progress(f"push the registry to {kept}", attempt, ATTEMPTS)
                 remote_store.push(registry.store, kept)
         except RaceLostError:
             if attempt == ATTEMPTS - 1:

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.errors import ModelFileError
 from pipeline.files import Layout, file_digest, write_text
 from pipeline.params import Params
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 
 CANDIDATE = Path("build/candidate")
 """Where the version to be deployed is fetched to; laid out as `Layout`."""
@@ -35,7 +35,9 @@ class Fetched:
         return {"version": str(self.version), "sha256": self.sha256}
 
 
-def fetch(params: Params, store: str | None, which: str, sha256: str | None = None, tell: Tell = silent) -> Fetched:
+def fetch(
+    params: Params, store: str | None, which: str, sha256: str | None = None, progress: Progress = no_progress
+) -> Fetched:
     """Fetch a registered version, by number or alias, to `CANDIDATE`; nothing of it is loaded.
 
     Args:
@@ -43,7 +45,7 @@ def fetch(params: Params, store: str | None, which: str, sha256: str | None = No
         store: Where the registry is kept between runs; None where MLFLOW_TRACKING_URI names a server.
         which: A version's number or alias.
         sha256: What its graph must be; None if it is not known.
-        tell: Hears about progress.
+        progress: Called with progress.
 
     Raises:
         RegistryError: There is no such version, or the registry cannot be reached.
@@ -53,7 +55,7 @@ def fetch(params: Params, store: str | None, which: str, sha256: str | None = No
 
     registry = Registry()
     if store:
-        tell(f"pull the registry from {store}", 0, 1)
+        progress(f"pull the registry from {store}", 0, 1)
         remote_store.pull(registry.store, store)
     version = registry.fetch(params.registry.model_name, which, CANDIDATE).number
     found = file_digest(Layout(CANDIDATE).model)

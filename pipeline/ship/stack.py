@@ -103,7 +103,7 @@ class Stack:
             CloudError: AWS cannot be asked, or the alias is gone.
         """
         function, alias = self.output("FunctionName"), self.output("FunctionAlias")
-        with aws.told(f"the alias {alias} of {function} cannot be read"):
+        with aws.aws_errors(f"the alias {alias} of {function} cannot be read"):
             client = aws.client("lambda")
             found = client.get_alias(FunctionName=function, Name=alias)
             weights = found.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
@@ -118,19 +118,19 @@ class Stack:
             CloudError: AWS cannot be asked.
         """
         function = self.output("FunctionName")
-        with aws.told(f"the versions of {function} cannot be listed"):
+        with aws.aws_errors(f"the versions of {function} cannot be listed"):
             pages = aws.client("lambda").get_paginator("list_versions_by_function").paginate(FunctionName=function)
             found = [_of_configuration(item) for page in pages for item in _published(page)]
         return tuple(sorted(found, key=lambda shipped: -int(shipped.number)))
 
     def asking(self, shipped: Shipped) -> Ask:
         """Asks one published version by invoking it, whether or not it gets requests."""
-        with aws.told(f"version {shipped.number} cannot be asked"):
+        with aws.aws_errors(f"version {shipped.number} cannot be asked"):
             client = aws.client("lambda", attempts=1)
         ask = asking(client, f"{self.output('FunctionName')}:{shipped.number}")
 
         def told(method: str, path: str, body: bytes | None) -> tuple[int, Any]:
-            with aws.told(f"version {shipped.number} cannot be asked"):
+            with aws.aws_errors(f"version {shipped.number} cannot be asked"):
                 return ask(method, path, body)
 
         return told
@@ -143,7 +143,7 @@ class Stack:
             CloudError: AWS cannot be asked, or refuses; nothing was changed.
         """
         function, alias = self.output("FunctionName"), self.output("FunctionAlias")
-        with aws.told(f"the alias {alias} of {function} cannot be moved"):
+        with aws.aws_errors(f"the alias {alias} of {function} cannot be moved"):
             client = aws.client("lambda")
             try:
                 client.update_alias(
@@ -171,7 +171,7 @@ def named(name: str) -> Stack | None:
     Raises:
         CloudError: AWS cannot be asked.
     """
-    with aws.told(f"the stack {name} cannot be read"):
+    with aws.aws_errors(f"the stack {name} cannot be read"):
         client = aws.client("cloudformation")
         try:
             (found,) = client.describe_stacks(StackName=name)["Stacks"]

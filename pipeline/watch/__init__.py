@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lambda_api.manifest import Manifest
 from pipeline.errors import LogError
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 from pipeline.watch import cloudwatch, references
 from pipeline.watch.lines import Line, Reader
 from pipeline.watch.log import FileLog, files, in_order
@@ -54,7 +54,7 @@ def watch_log(
     terms: Terms = DEFAULT,
     reference_file: Path | None = None,
     manifest: Manifest | None = None,
-    tell: Tell = silent,
+    progress: Progress = no_progress,
 ) -> Watched:
     """What a log says that lies in files or in CloudWatch.
 
@@ -64,7 +64,7 @@ def watch_log(
         terms: What is compared with what.
         reference_file: Where references are kept: read if it is there, written when a version's becomes complete.
         manifest: Of the packaged model, for the distance from its training data.
-        tell: Is told of the progress.
+        progress: Called with progress.
 
     Raises:
         LogError: There is no such log, or none of its lines is the service's.
@@ -77,9 +77,9 @@ def watch_log(
         # The log before `since` is needed only as long as no reference was kept.
         since = terms.since_ms if kept else None
         group, until = log.removeprefix(cloudwatch.PREFIX), int(now.timestamp() * 1000)
-        pieces = in_order(reader.pieces(cloudwatch.lines(group, since, until, tell)))
+        pieces = in_order(reader.pieces(cloudwatch.lines(group, since, until, progress)))
     else:
-        pieces = FileLog(files(log), tell).pieces(reader)
+        pieces = FileLog(files(log), progress).pieces(reader)
     found = _watched(pieces, reader, terms, kept, manifest, log)
     if reference_file and (new := found.references.keys() - kept.keys()):
         references.store(reference_file, {**kept, **{name: found.references[name] for name in new}})

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pipeline import aws
 from pipeline.errors import SourceError
-from pipeline.progress import Tell, silent
+from pipeline.progress import Progress, no_progress
 
 PREFIX = "cloudwatch:"
 
@@ -12,14 +12,14 @@ _FILTER = '"model_version"'
 """Every line of ours holds this word; Lambda's own, three for each request, stay where they are."""
 
 
-def lines(group: str, since: int | None, until: int, tell: Tell = silent) -> Iterator[str]:
+def lines(group: str, since: int | None, until: int, progress: Progress = no_progress) -> Iterator[str]:
     """The messages of a log group, a page at a time.
 
     Args:
         group: Its name, such as `/aws/lambda/obesity-levels-prod`.
         since: The time of the first ones, in milliseconds since 1970; None for all that is kept.
         until: The time to read up to.
-        tell: Is told how far it has read.
+        progress: Called with progress.
 
     Raises:
         SourceError: There is no such group, or CloudWatch cannot be reached; the text says what to do.
@@ -29,11 +29,11 @@ def lines(group: str, since: int | None, until: int, tell: Tell = silent) -> Ite
         request["startTime"] = since
     missing = f"there is no log group {group} in this region and account: `aws logs describe-log-groups` lists them"
     advice = {"ResourceNotFoundException": missing}
-    with aws.told(f"{PREFIX}{group} cannot be read", advice, "logs:FilterLogEvents", SourceError):
+    with aws.aws_errors(f"{PREFIX}{group} cannot be read", advice, "logs:FilterLogEvents", SourceError):
         first = since
         for page in aws.client("logs").get_paginator("filter_log_events").paginate(**request):
             for event in page["events"]:
                 first = event["timestamp"] if first is None else first
                 yield event["message"]
             if page["events"] and first is not None:
-                tell(f"reading {group}", page["events"][-1]["timestamp"] - first, max(until - first, 1))
+                progress(f"reading {group}", page["events"][-1]["timestamp"] - first, max(until - first, 1))

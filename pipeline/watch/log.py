@@ -16,7 +16,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from pipeline.errors import LogError
-from pipeline.progress import Tell
+from pipeline.progress import Progress
 from pipeline.watch.lines import Reader
 from pipeline.watch.tally import Piece
 
@@ -95,15 +95,15 @@ class FileLog:
 
     Args:
         paths: The files.
-        tell: Is told how much of them was read.
+        progress: Called with progress.
     """
 
     paths: Sequence[Path]
-    tell: Tell
+    progress: Progress
 
     def pieces(self, reader: Reader) -> Iterator[Piece]:
         """The pieces of all files in the order of time; a file is open only as long as its own time lasts."""
-        meter = _Meter(self.paths, self.tell)
+        meter = _Meter(self.paths, self.progress)
         waiting = deque(sorted((_first_time(path), place) for place, path in enumerate(self.paths)))
         running: list[tuple[int, int, Piece, Iterator[Piece]]] = []
         while waiting or running:
@@ -131,14 +131,14 @@ def _first_time(path: Path) -> int:
 class _Meter:
     """Adds up how far several files were read."""
 
-    def __init__(self, paths: Sequence[Path], tell: Tell) -> None:
+    def __init__(self, paths: Sequence[Path], progress: Progress) -> None:
         self._sizes = {path: path.stat().st_size for path in paths}
         self._done = dict.fromkeys(paths, 0)
-        self._tell = tell
+        self._progress = progress
 
     def at(self, path: Path, position: int) -> None:
         self._done[path] = min(position, self._sizes[path])
-        self._tell("reading the log", sum(self._done.values()), sum(self._sizes.values()))
+        self._progress("reading the log", sum(self._done.values()), sum(self._sizes.values()))
 
 
 def in_order(pieces: Iterator[Piece]) -> Iterator[Piece]:

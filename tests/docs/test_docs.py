@@ -81,7 +81,7 @@ def test_the_glossary_has_the_projects_words_in_order() -> None:
     assert len(terms) == len(set(terms))
     needed = {
         *("record", "level", "fold", "holdout", "out-of-fold", "graph", "contract", "challenger", "champion"),
-        *("baseline", "verdict", "guard", "floor", "plausible people", "leak-adjusted", "parity", "golden", "drift"),
+        *("baseline", "verdict", "guard", "floor", "plausible people", "parity", "golden", "drift", "groups held out"),
         *("margin", "lower bound", "BMI rule", "origin", "synthetic", "sample", "fingerprint", "calibration"),
     }
     assert sorted(needed - set(terms)) == []

@@ -43,7 +43,7 @@ def answer(code: str, message: str = f"key {SECRET}") -> ClientError:
     ],
 )
 def test_each_answer_of_aws_is_one_line_with_a_remedy(error: Exception, words: str) -> None:
-    with pytest.raises(CloudError) as raised, aws.told("it failed", {"Known": "do this"}):
+    with pytest.raises(CloudError) as raised, aws.aws_errors("it failed", {"Known": "do this"}):
         raise error
     assert str(raised.value) == words
 
@@ -51,6 +51,6 @@ def test_each_answer_of_aws_is_one_line_with_a_remedy(error: Exception, words: s
 def test_who_calls_names_the_rights_and_the_kind_of_error() -> None:
     with (
         pytest.raises(RegistryError, match=r"refuses these credentials \(403\): they need s3:GetObject for it"),
-        aws.told("it failed", needs="s3:GetObject", raised=RegistryError),
+        aws.aws_errors("it failed", needs="s3:GetObject", raised=RegistryError),
     ):
         raise answer("403")

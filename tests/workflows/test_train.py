@@ -16,9 +16,9 @@ PUBLISHING_ROLE, READING_ROLE = (f"arn:aws:iam::123456789012:role/{use}" for use
 def champion(hub: Hub, folder: Path) -> tuple[int, int]:
     """Number of the champion, and how many versions there are, in the registry as it is kept."""
     registry = hub.registry(folder)
-    crowned = registry.champion(NAME)
-    assert crowned
-    return crowned.number, len(registry.versions(NAME))
+    champion_version = registry.champion(NAME)
+    assert champion_version
+    return champion_version.number, len(registry.versions(NAME))
 
 
 @pytest.fixture

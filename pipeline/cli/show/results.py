@@ -38,8 +38,8 @@ def one_line(layout: Layout) -> str:
     """The figure that matters most, with its interval, beside the BMI rule's on the same rows."""
     scores = read_json(layout.metrics, "pipeline evaluate")["out_of_fold"]
     rule = scores["baselines"]["bmi_rule"]["accuracy"]
-    mark = "sample: " if is_sample(layout) else ""
-    return f"{mark}accuracy {_share(scores)} on {scores['rows']} rows out of fold; the BMI rule {rule:.4f}"
+    title_suffix = "sample: " if is_sample(layout) else ""
+    return f"{title_suffix}accuracy {_share(scores)} on {scores['rows']} rows out of fold; the BMI rule {rule:.4f}"
 
 
 def is_sample(layout: Layout) -> bool:
@@ -55,8 +55,8 @@ def metrics(layout: Layout, champion: dict[str, float] | None = None) -> Table:
         champion: The champion's figures by their dotted names in metrics.json, measured when it was registered.
     """
     found = read_json(layout.metrics, "pipeline evaluate")
-    mark = "[bold yellow]sample[/bold yellow]: a" if is_sample(layout) else "A"
-    shown = table(f"{mark}ccuracy with its {found['confidence']:.0%} interval")
+    title_suffix = "[bold yellow]sample[/bold yellow]: a" if is_sample(layout) else "A"
+    shown = table(f"{title_suffix}ccuracy with its {found['confidence']:.0%} interval")
     headings = ["measured on", "rows", "this model", "BMI rule"] + ["champion"] * (champion is not None)
     for heading in headings:
         shown.add_column(heading, justify="right" if heading == "rows" else "left", overflow="fold")
@@ -71,12 +71,12 @@ def metrics(layout: Layout, champion: dict[str, float] | None = None) -> Table:
     origins = found["slices"].get("origin", {})
     for origin, scores in origins.items() if len(origins) > 1 else ():
         row(f"  {origin}", f"slices.origin.{origin}", scores, f"{scores['bmi_rule_accuracy']:.4f}")
-    if "leak_adjusted" in found:
+    if "grouped" in found:
         row(
-            "kin left out",
-            "leak_adjusted",
-            found["leak_adjusted"],
-            _share(found["leak_adjusted"]["baselines"]["bmi_rule"]),
+            "groups held out",
+            "grouped",
+            found["grouped"],
+            _share(found["grouped"]["baselines"]["bmi_rule"]),
         )
     people = found["plausible_people"]["out_of_fold"]
     row("plausible", "plausible_people.out_of_fold", people, "the truth", "agreement")

@@ -130,7 +130,7 @@ def test_a_named_file_that_is_missing_is_an_error_and_no_other_source_is_tried()
 def test_the_publisher_may_send_the_file_or_a_zip_that_holds_it(publisher: type[Publisher], body: bytes) -> None:
     server = publisher((200, body))
     heard: list[tuple[str, int, int]] = []
-    found = ingest(TARGET, SHA256, server.url, tell=lambda *said: heard.append(said))
+    found = ingest(TARGET, SHA256, server.url, progress=lambda *said: heard.append(said))
     assert found == Ingested(TARGET, server.url, SHA256)
     assert TARGET.read_bytes() == CONTENT
     assert heard[-1] == ("download", len(body), len(body))

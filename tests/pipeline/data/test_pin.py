@@ -159,10 +159,10 @@ def test_shuffled_labels_are_refused_at_the_door_and_by_the_gate_if_added_even_s
     assert refused.returncode == 3
     assert "the new labels CONTRADICT the records' own height and weight" in " ".join(refused.stdout.split())
     assert f"AdditionRefusal: {poison}: the BMI rule gives " in refused.stderr
-    assert "say --even-so, and the gate will judge what it makes. Nothing was written" in refused.stderr
+    assert "say --force, and the gate will judge what it makes. Nothing was written" in refused.stderr
     assert state(project) == before
 
-    assert project.run("ingest", "--add", str(poison), "--even-so").returncode == 0
+    assert project.run("ingest", "--add", str(poison), "--force").returncode == 0
     assert state(project) != before
     retrained = project.run("retrain")
     assert retrained.returncode == 0, retrained.stdout + retrained.stderr
@@ -204,7 +204,7 @@ def test_records_can_be_added_again_before_anything_is_trained_and_after_a_kill_
     [
         (["--add", "new.csv", "--from", "new.csv"], "--add takes neither --from nor --accept nor --collected-rows"),
         (["--add", "new.csv", "--collected-rows", "3"], "--add takes neither"),
-        (["--synthetic"], "--synthetic and --even-so need --add FILE"),
+        (["--synthetic"], "--synthetic and --force need --add FILE"),
         (["--add", "new.csv"], "new.csv cannot be read: No such file"),
         (["--add", "data/sample/records.csv"], "is the embedded sample: it is never accepted as real data"),
     ],

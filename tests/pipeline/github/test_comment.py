@@ -8,12 +8,12 @@ import pytest
 from pipeline.errors import InputError, ModelFileError, SourceError
 from pipeline.github import comment as sticky
 from pipeline.github.api import GitHub
-from pipeline.report.comment import MARKER
+from pipeline.report.comment import COMMENT_MARKER
 from tests.fakes.github import BOT, RUN_URL, SHA, TOKEN, FakeGitHub, event, pull, serving
 
 REPORT = "## Better\n\n| a | b |\n"
 POSTED = (
-    f"{MARKER}\n## Better\n\n| a | b |\n\n"
+    f"{COMMENT_MARKER}\n## Better\n\n| a | b |\n\n"
     f"<sub>Made by the code of this pull request at 12345678, in [this run]({RUN_URL}).</sub>\n"
 )
 
@@ -52,7 +52,7 @@ def test_the_comment_is_found_behind_hundreds_of_others(fake: FakeGitHub) -> Non
     assert (len(fake.comments), fake.asked) == (151, ["POST", "PATCH"])
 
 
-@pytest.mark.parametrize(("body", "login"), [(f"{MARKER}\nmine", "somebody"), (f"look: {MARKER}", BOT)])
+@pytest.mark.parametrize(("body", "login"), [(f"{COMMENT_MARKER}\nmine", "somebody"), (f"look: {COMMENT_MARKER}", BOT)])
 def test_a_marker_of_somebody_else_or_elsewhere_is_not_taken_for_the_comment(
     fake: FakeGitHub, body: str, login: str
 ) -> None:
@@ -97,7 +97,7 @@ def test_without_a_report_a_failure_says_that_there_is_none(fake: FakeGitHub) ->
     ("text", "expected"),
     [
         ("ask @us/owners and @me", "ask @\u200bus/owners and @\u200bme"),
-        (f"a\n{MARKER}\n", "a"),
+        (f"a\n{COMMENT_MARKER}\n", "a"),
         ("a <!-- hidden\nlines --> b <!-- open", "a  b "),
         ("nul\x00", "nul"),
         ("x" * 64_001, "x" * 64_000 + "\n\n(cut: the whole report is in the run's artifact)"),

@@ -132,7 +132,7 @@ def test_gate_promotes_a_challenger_that_is_better_and_then_leaves_it_alone(
     assert (second.outcome, second.champion, second.challenger) == ("promoted", 1, 2)
     assert second.pairs
     mine, theirs = (right_answers(layout) for layout in (good, bad))
-    assert (second.pairs.b, second.pairs.c, second.pairs.n) == (
+    assert (second.pairs.only_challenger, second.pairs.only_champion, second.pairs.total) == (
         sum(a and not b for a, b in zip(mine, theirs, strict=True)),
         sum(b and not a for a, b in zip(mine, theirs, strict=True)),
         len(mine),
@@ -169,7 +169,7 @@ def test_gate_compares_on_data_that_grew_and_with_another_number_of_folds(
     run(good, easy, registry)
     verdict = judge(grown_layout, grown_params(easy), registry)
     assert verdict.pairs
-    assert verdict.pairs.n == len(right_answers(grown_layout)) > len(right_answers(good))
+    assert verdict.pairs.total == len(right_answers(grown_layout)) > len(right_answers(good))
     assert "gained: it was trained on other data" in [reason.text for reason in verdict.reasons]
 
 
@@ -180,21 +180,24 @@ def test_records_that_the_champion_was_not_judged_on_are_looked_at_by_themselves
     verdict = judge(grown_layout, grown_params(easy), registry)
     known = len(right_answers(good))
     assert verdict.pairs
-    assert verdict.news
-    assert (verdict.news.known.n, verdict.news.records) == (known, len(right_answers(grown_layout)) - known)
-    assert verdict.news.records == verdict.news.right == verdict.news.champion_right
+    assert verdict.new_records
+    assert (verdict.new_records.known.total, verdict.new_records.records) == (
+        known,
+        len(right_answers(grown_layout)) - known,
+    )
+    assert verdict.new_records.records == verdict.new_records.right == verdict.new_records.champion_right
 
 
 def test_a_champion_that_kept_no_list_of_its_records_is_compared_on_all_and_that_is_told(
     registry: Registry, good: Layout, grown_layout: Layout, easy: Params
 ) -> None:
     class Forgetful(Registry):
-        def marks(self, version: Version) -> None:  # type: ignore[override]
-            assert super().marks(version)
+        def record_ids(self, version: Version) -> None:  # type: ignore[override]
+            assert super().record_ids(version)
 
     run(good, easy, registry)
     verdict = judge(grown_layout, grown_params(easy), Forgetful(registry.store.uri))
-    assert (verdict.outcome, verdict.news) == ("promoted", None)
+    assert (verdict.outcome, verdict.new_records) == ("promoted", None)
     assert "kept no list" in verdict.reasons[-1].text
 
 
@@ -206,7 +209,7 @@ def test_new_records_with_shuffled_labels_are_refused_though_they_hurt_both_mode
     register(poisoned, easy, 1, registry)
     verdict = run(poisoned, easy, registry)
     assert (verdict.outcome, "new records" in failed(verdict.reasons)) == ("refused", True)
-    assert verdict.news
+    assert verdict.new_records
     assert f"new records: {verdict.news.right} of {verdict.news.records} " in verdict.text
     assert "their labels contradict their answers" in verdict.text
     assert registry.version(NAME, "champion").number == 2
@@ -251,7 +254,7 @@ def test_gate_never_crowns_a_model_from_the_sample_over_one_from_other_data(
 def test_gate_completes_a_promotion_that_was_killed_after_the_alias_and_tells_so_once(
     registry: Registry, good: Layout, easy: Params
 ) -> None:
-    with registry.store.talking() as client:
+    with registry.store.client() as client:
         client.set_registered_model_alias(NAME, "champion", "2")
     assert run(good, easy, registry, dry_run=True).outcome == "unchanged"
     assert registry.history(NAME) == ()
@@ -281,7 +284,7 @@ def test_a_champion_for_another_contract_is_replaced_by_floors_alone(
     registry: Registry, bad: Layout, good: Layout, poor: Params, easy: Params
 ) -> None:
     run(bad, poor, registry)
-    with registry.store.talking() as client:
+    with registry.store.client() as client:
         client.set_model_version_tag(NAME, "1", "contract", fingerprint()[::-1])
     verdict = run(good, easy, registry)
     assert (verdict.outcome, verdict.pairs) == ("promoted", None)

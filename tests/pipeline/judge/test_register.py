@@ -39,7 +39,7 @@ def copied(tmp_path: Path, small_layout: Layout) -> Layout:
 
 
 def runs(registry: Registry) -> list[str]:
-    with registry.store.talking() as client:
+    with registry.store.client() as client:
         experiment = client.get_experiment_by_name(NAME)
         return [run.info.status for run in client.search_runs([experiment.experiment_id])] if experiment else []
 
@@ -106,7 +106,7 @@ def test_a_version_carries_everything_that_made_it(two: Registry, small_layout: 
         "source": "other",
         "stage": version.stage,
     }
-    with two.store.talking() as client:
+    with two.store.client() as client:
         run = client.get_run(version.run_id)
         files = {
             item.path for folder in ("models", "reports", "") for item in client.list_artifacts(run.info.run_id, folder)
@@ -126,7 +126,7 @@ def test_pictures_and_the_model_card_are_logged_with_a_result_if_there_are_any(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"drawn")
     made = register(copied, small_params, 1, registry)
-    with registry.store.talking() as client:
+    with registry.store.client() as client:
         logged = {
             item.path for folder in ("reports/figures", "docs") for item in client.list_artifacts(made.run_id, folder)
         }
@@ -258,7 +258,7 @@ def test_the_stored_pipeline_holds_trusted_types_only_and_exports_to_the_graph_t
     import mlflow
     import pandas as pd
 
-    with two.store.talking(), two.store.fluent():
+    with two.store.client(), two.store.mlflow():
         loaded = mlflow.sklearn.load_model(f"models:/{NAME}@baseline")
         folder = Path(mlflow.artifacts.download_artifacts(f"models:/{NAME}@baseline"))
     assert to_onnx(loaded, read_json(small_layout.data_report, "")["sha256"]) == small_layout.model.read_bytes()

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.intervals import Pairs, at_most
+from pipeline.intervals import Pairs, binomial_cdf
 from pipeline.judge.rules import decide
-from pipeline.judge.verdict import Candidate, Guards, News, Reached, Reason
+from pipeline.judge.verdict import Candidate, ChallengerFigures, Guards, NewRecords, Reason
 from pipeline.params import GateParams
 
 FLOORS = {
@@ -19,7 +19,7 @@ GATE = GateParams.model_validate({"margin": 0.01, "confidence": 0.95, "guard_tol
 GUARDS = Guards(worst_level_recall=0.96, collected_accuracy=0.98, plausible_people=0.92)
 CHAMPION = Candidate(1, "a" * 64, "d" * 64, "real", "contract", GUARDS)
 CHALLENGER = Candidate(2, "b" * 64, "d" * 64, "real", "contract", GUARDS)
-REACHED = Reached(holdout_accuracy=0.99, out_of_fold_accuracy=0.987, rule_accuracy=0.944, onnx_flips=0)
+REACHED = ChallengerFigures(holdout_accuracy=0.99, out_of_fold_accuracy=0.987, rule_accuracy=0.944, onnx_flips=0)
 MUCH_BETTER = Pairs(40, 10, 2087)
 
 
@@ -87,37 +87,39 @@ def test_other_data_is_a_gain_in_itself_but_never_excuses_a_loss(pairs: Pairs, o
 @pytest.mark.parametrize(
     ("news", "rules"),
     [
-        (News(Pairs(5, 5, 2087), 200, 188, 150), []),
-        (News(Pairs(5, 5, 2087), 200, 165, 165), []),  # 0.825 is not surely below 0.85
-        (News(Pairs(5, 5, 2087), 200, 155, 155), ["new records"]),
-        (News(Pairs(5, 5, 2087), 200, 30, 30), ["new records"]),
-        (News(Pairs(5, 5, 2087), 1, 0, 0), []),  # one wrong label proves nothing
-        (News(Pairs(5, 5, 2087), 2, 0, 0), ["new records"]),
-        (News(Pairs(5, 40, 2087), 200, 190, 90), ["known records no worse"]),  # what was gained hides no loss
-        (News(Pairs(0, 0, 100), 2000, 1990, 1900), []),  # too few known ones to be sure of anything
-        (News(Pairs(0, 0, 0), 2000, 1990, 1900), []),
-        (News(Pairs(5, 5, 2287), 0, 0, 0), []),
+        (NewRecords(Pairs(5, 5, 2087), 200, 188, 150), []),
+        (NewRecords(Pairs(5, 5, 2087), 200, 165, 165), []),  # 0.825 is not surely below 0.85
+        (NewRecords(Pairs(5, 5, 2087), 200, 155, 155), ["new records"]),
+        (NewRecords(Pairs(5, 5, 2087), 200, 30, 30), ["new records"]),
+        (NewRecords(Pairs(5, 5, 2087), 1, 0, 0), []),  # one wrong label proves nothing
+        (NewRecords(Pairs(5, 5, 2087), 2, 0, 0), ["new records"]),
+        (NewRecords(Pairs(5, 40, 2087), 200, 190, 90), ["known records no worse"]),  # what was gained hides no loss
+        (NewRecords(Pairs(0, 0, 100), 2000, 1990, 1900), []),  # too few known ones to be sure of anything
+        (NewRecords(Pairs(0, 0, 0), 2000, 1990, 1900), []),
+        (NewRecords(Pairs(5, 5, 2287), 0, 0, 0), []),
         (None, []),
     ],
 )
-def test_new_records_must_be_learnable_and_known_ones_no_worse(news: News | None, rules: list[str]) -> None:
+def test_new_records_must_be_learnable_and_known_ones_no_worse(
+    new_records: NewRecords | None, rules: list[str]
+) -> None:
     challenger = replace(CHALLENGER, data_sha256="e" * 64)
-    verdict = decide(challenger, REACHED, CHAMPION, Pairs(20, 20, 2287), GATE, news)
-    assert (failed(verdict.reasons), verdict.news) == (rules, news)
+    verdict = decide(challenger, REACHED, CHAMPION, Pairs(20, 20, 2287), GATE, new_records)
+    assert (failed(verdict.reasons), verdict.new_records) == (rules, new_records)
     assert verdict.outcome == ("refused" if rules else "promoted")
 
 
 def test_the_reason_against_new_records_names_them_and_what_they_look_like() -> None:
-    challenger, news = replace(CHALLENGER, data_sha256="e" * 64), News(Pairs(0, 0, 2087), 200, 30, 31)
-    assert decide(challenger, REACHED, CHAMPION, Pairs(0, 1, 2287), GATE, news).text == (
+    challenger, new_records = replace(CHALLENGER, data_sha256="e" * 64), NewRecords(Pairs(0, 0, 2087), 200, 30, 31)
+    assert decide(challenger, REACHED, CHAMPION, Pairs(0, 1, 2287), GATE, new_records).text == (
         "Refused: new records: 30 of 200 right (0.1500), the champion 31; 95% sure of less than 0.85: their labels "
         "contradict their answers, as shuffled or wrong ones do"
     )
 
 
-@pytest.mark.parametrize("news", [None, News(Pairs(0, 0, 2087), 0, 0, 0)])
-def test_nothing_is_said_of_new_records_where_the_data_is_the_same(news: News | None) -> None:
-    verdict = decide(CHALLENGER, REACHED, CHAMPION, MUCH_BETTER, GATE, news)
+@pytest.mark.parametrize("news", [None, NewRecords(Pairs(0, 0, 2087), 0, 0, 0)])
+def test_nothing_is_said_of_new_records_where_the_data_is_the_same(new_records: NewRecords | None) -> None:
+    verdict = decide(CHALLENGER, REACHED, CHAMPION, MUCH_BETTER, GATE, new_records)
     assert [reason.name for reason in verdict.reasons if "records" in reason.name] == []
 
 
@@ -135,7 +137,7 @@ def test_nothing_is_said_of_new_records_where_the_data_is_the_same(news: News | 
     ],
 )
 def test_the_chance_of_no_more_right_answers(right: int, records: int, share: float, chance: float) -> None:
-    assert round(at_most(right, records, share), 6) == chance
+    assert round(binomial_cdf(right, records, share), 6) == chance
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,9 @@ def test_a_guard_may_earn_a_tie_and_may_not_be_lost(guards: Guards, outcome: str
         (REACHED, replace(GUARDS, collected_accuracy=None), []),
     ],
 )
-def test_without_a_champion_the_floors_alone_decide(reached: Reached, guards: Guards, rules: list[str]) -> None:
+def test_without_a_champion_the_floors_alone_decide(
+    reached: ChallengerFigures, guards: Guards, rules: list[str]
+) -> None:
     verdict = decide(replace(CHALLENGER, guards=guards), reached, None, None, GATE)
     assert failed(verdict.reasons) == rules
     assert verdict.outcome == ("refused" if rules else "promoted")

@@ -284,7 +284,7 @@ def test_slices_are_whole_and_have_the_rule_beside_them(pinned_layout: Layout, m
         assert {part["bmi_rule_accuracy"] for part in table.values()} == {1.0}
 
 
-def test_the_leak_adjusted_figure_is_of_the_graphs_that_never_saw_the_group(
+def test_the_grouped_figure_is_of_the_graphs_that_never_saw_the_group(
     pinned_layout: Layout, measured: dict[str, Any]
 ) -> None:
     frame = load_processed(pinned_layout.records)
@@ -293,13 +293,13 @@ def test_the_leak_adjusted_figure_is_of_the_graphs_that_never_saw_the_group(
         here = frame[frame[GROUP_FOLD] == fold]
         labels, _ = Model.load(pinned_layout.grouped / f"{fold}.onnx").predict(feed(here))
         right += int((labels == here[TARGET].to_numpy()).sum())
-    assert measured["leak_adjusted"]["rows"] == len(frame)
-    assert measured["leak_adjusted"]["accuracy"] == pytest.approx(right / len(frame), abs=1e-6)
+    assert measured["grouped"]["rows"] == len(frame)
+    assert measured["grouped"]["accuracy"] == pytest.approx(right / len(frame), abs=1e-6)
 
 
 def test_figures_that_need_origins_are_absent_where_origins_are_unknown(small_layout: Layout) -> None:
     found = json.loads(small_layout.metrics.read_text())
-    assert "leak_adjusted" not in found
+    assert "grouped" not in found
     assert sorted(found["slices"]) == ["age", "sex"]
     assert "collected" not in small_layout.metrics.read_text()
 

@@ -164,7 +164,7 @@ def test_progress_ends_at_the_size_of_the_file(tmp_path: Path, model: Model) -> 
             tmp_path / "out.csv",
             model,
             chunk_rows=10,
-            tell=lambda _, done, of: heard.append((done, of)),
+            progress=lambda _, done, of: heard.append((done, of)),
         )
         assert (heard[0], heard[-1]) == ((0, total), (total, total))
         assert len(heard) == 11
@@ -466,7 +466,7 @@ def test_a_run_that_is_interrupted_leaves_both_old_files_whole(tmp_path: Path, m
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        predict(source, tmp_path / "out.csv", model, chunk_rows=10, tell=interrupt)
+        predict(source, tmp_path / "out.csv", model, chunk_rows=10, progress=interrupt)
     assert {path.name: path.read_text() for path in tmp_path.iterdir() if path != source} == {
         "out.csv": "old",
         "out.rejects.csv": "old",

@@ -82,7 +82,7 @@ def test_the_bytes_equal_the_committed_dvc_lock(real_layout: Layout) -> None:
 def test_a_table_without_known_origins_gets_no_figures_about_origins(small_layout: Layout) -> None:
     text = small_layout.metrics.read_text(encoding="utf-8")
     assert "origin" not in text
-    assert "leak_adjusted" not in text
+    assert "grouped" not in text
 
 
 def test_a_file_that_breaks_the_contract_leaves_everything_as_it_was(

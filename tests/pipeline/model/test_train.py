@@ -238,7 +238,7 @@ def test_training_on_records_of_other_folds_is_refused(layout: Layout, pinned_pa
 
 def test_progress_is_told_from_nothing_done_to_all(records: pd.DataFrame, pinned_params: Params) -> None:
     heard: list[tuple[str, int, int]] = []
-    train.train(records, DATA_SHA256, pinned_params, jobs=1, tell=lambda *said: heard.append(said))
+    train.train(records, DATA_SHA256, pinned_params, jobs=1, progress=lambda *said: heard.append(said))
     assert [done for _, done, _ in heard] == list(range(8))
     assert {total for _, _, total in heard} == {7}
     assert [what for what, _, _ in heard][::7] == ["fit without fold 0", "trained"]

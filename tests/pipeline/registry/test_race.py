@@ -46,7 +46,7 @@ def test_of_two_processes_that_promote_at_the_same_instant_exactly_one_wins(two_
     for uri in uris:
         assert [heard(racer) for racer in racers] == ["ready", "ready"]
         for racer in racers:
-            tell(racer)
+            progress(racer)
         told = [heard(racer) for racer in racers]
         assert sorted(told) == ["RaceLostError 3", "moved"]
         winner = told.index("moved") + 1
@@ -67,7 +67,7 @@ def heard(racer: "subprocess.Popen[str]") -> str:
     return racer.stdout.readline().strip()
 
 
-def tell(racer: "subprocess.Popen[str]") -> None:
+def progress(racer: "subprocess.Popen[str]") -> None:
     assert racer.stdin
     racer.stdin.write("go\n")
     racer.stdin.flush()

@@ -83,7 +83,7 @@ def test_rollback_goes_back_one_champion_and_no_further_than_the_first(registry:
 
 def test_rollback_does_not_guess_after_somebody_moved_the_champion_from_outside(registry: Registry) -> None:
     registry.promote(NAME, 1, "Production", expected=None)
-    with registry.store.talking() as client:
+    with registry.store.client() as client:
         client.set_registered_model_alias(NAME, "champion", "2")
     with pytest.raises(RegistryError, match="version 2, but the history ends at version 1"):
         registry.rollback(NAME)
@@ -91,7 +91,7 @@ def test_rollback_does_not_guess_after_somebody_moved_the_champion_from_outside(
 
 def test_promoting_the_champion_again_completes_a_promotion_that_was_killed_after_the_alias(registry: Registry) -> None:
     registry.promote(NAME, 1, "Production", expected=None)
-    with registry.store.talking() as client:
+    with registry.store.client() as client:
         client.set_registered_model_alias(NAME, "champion", "2")
     move = registry.promote(NAME, 2, "Production", expected=2)
     assert move
@@ -104,7 +104,7 @@ def test_promoting_the_champion_again_completes_a_promotion_that_was_killed_afte
 def test_rolling_back_again_completes_a_rollback_that_was_killed_after_the_alias(registry: Registry) -> None:
     registry.promote(NAME, 1, "Production", expected=None)
     registry.promote(NAME, 2, "Production", expected=1)
-    with registry.store.talking() as client:
+    with registry.store.client() as client:
         client.set_registered_model_alias(NAME, "champion", "1")
     move = registry.rollback(NAME)
     assert (move.action, move.moved_from, move.moved_to) == ("rollback", 2, 1)
@@ -115,7 +115,7 @@ def test_rolling_back_again_completes_a_rollback_that_was_killed_after_the_alias
 
 def test_nothing_stays_in_production_beside_a_champion_that_follows_a_killed_promotion(registry: Registry) -> None:
     registry.promote(NAME, 1, "Production", expected=None)
-    with registry.store.talking() as client:
+    with registry.store.client() as client:
         client.delete_registered_model_alias(NAME, "champion")
     registry.promote(NAME, 2, "Production", expected=None)
     assert {number: stage for number, (stage, _) in stages(registry).items()} == {1: "Archived", 2: "Production"}
@@ -208,7 +208,7 @@ def test_fetch_writes_a_version_as_a_layout_byte_for_byte(
 def test_fetch_refuses_a_damaged_version_and_writes_nothing(
     registry: Registry, tmp_path: Path, spoil: Callable[[Path], object], message: str
 ) -> None:
-    with registry.store.talking() as client:
+    with registry.store.client() as client:
         run = client.get_run(registry.version(NAME, 1).run_id)
         path = Path(run.info.artifact_uri.removeprefix("file://")) / "models/folds/1.onnx"
     content = path.read_bytes()

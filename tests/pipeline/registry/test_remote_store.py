@@ -21,7 +21,7 @@ from pipeline.cli.registry import app
 from pipeline.errors import RaceLostError, RegistryError
 from pipeline.files import file_digest
 from pipeline.registry import Registry, portable, remote_store
-from pipeline.registry.remote_store import Carried, pull, push
+from pipeline.registry.remote_store import SyncResult, pull, push
 
 NAME = "obesity_classifier"
 SECRET = "wJalrXUtnFEMI-not-a-real-secret"  # noqa: S105  a made-up one, to see that it is never told
@@ -111,20 +111,20 @@ def test_what_was_pushed_is_pulled_into_another_folder_and_its_models_load_there
     whole: Registry, url: str, tmp_path: Path
 ) -> None:
     pushed = push(whole.store, url)
-    assert pushed == Carried(sequence=1, files=pushed.files, changed=True)
+    assert pushed == SyncResult(sequence=1, files=pushed.files, changed=True)
     second = at(tmp_path / "elsewhere")
     expected, versions = artefacts(tmp_path / "first run's"), said(whole)
-    assert pull(second.store, url) == Carried(sequence=1, files=len(expected) + 1, changed=True)
+    assert pull(second.store, url) == SyncResult(sequence=1, files=len(expected) + 1, changed=True)
     assert artefacts(tmp_path / "elsewhere") == expected
     shutil.rmtree(tmp_path / "first run's")  # nothing may be read from there any more
     assert versions.keys() == {1, 2}
     assert said(second) == versions
     assert second.fetch(NAME, 2, tmp_path / "fetched").number == 2
-    with second.store.talking(), second.store.fluent() as mlflow:
+    with second.store.client(), second.store.mlflow() as mlflow:
         loaded = mlflow.pyfunc.load_model(f"models:/{NAME}@challenger")
         assert len(loaded.predict(pd.DataFrame([example()]))) == 1
     assert "first run" not in text_of(tmp_path / "elsewhere/mlflow.db")
-    assert remote_store.pull(second.store, url) == Carried(sequence=1, files=0, changed=False)
+    assert remote_store.pull(second.store, url) == SyncResult(sequence=1, files=0, changed=False)
 
 
 def test_a_version_registered_after_a_pull_keeps_its_artefacts_in_the_new_folder(
@@ -133,7 +133,7 @@ def test_a_version_registered_after_a_pull_keeps_its_artefacts_in_the_new_folder
     push(first.store, url)
     second = at(tmp_path / "elsewhere")
     pull(second.store, url)
-    with second.store.talking() as client:
+    with second.store.client() as client:
         experiment = client.get_experiment_by_name(NAME)
         run = client.create_run(experiment.experiment_id)
     assert experiment.artifact_location == (tmp_path / "elsewhere/mlartifacts").as_uri()
@@ -164,14 +164,14 @@ def digest_path(state: bytes) -> str:
 def test_a_push_with_nothing_new_writes_nothing(first: Registry, url: str) -> None:
     push(first.store, url)
     before = stored(url)
-    assert push(first.store, url) == Carried(sequence=1, files=0, changed=False)
+    assert push(first.store, url) == SyncResult(sequence=1, files=0, changed=False)
     assert stored(url) == before
 
 
 def test_a_second_push_sends_only_what_is_new(first: Registry, url: str) -> None:
     push(first.store, url)
     first.promote(NAME, 1, "Production", expected=None)
-    assert push(first.store, url) == Carried(sequence=2, files=1, changed=True)  # the database
+    assert push(first.store, url) == SyncResult(sequence=2, files=1, changed=True)  # the database
 
 
 def test_who_works_on_an_old_state_is_refused_pulls_and_succeeds(first: Registry, url: str, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_of_two_pushes_at_the_same_moment_exactly_one_wins(first: Registry, url:
     pull(second.store, url)
     first.promote(NAME, 1, "Production", expected=None, why="first")
     second.promote(NAME, 2, "Production", expected=None, why="second")
-    won: list[Carried] = []
+    won: list[SyncResult] = []
 
     def meanwhile(what: str, done: int, total: int) -> None:
         """After the second has looked, and before it writes the state, the first pushes."""
@@ -217,7 +217,7 @@ def test_of_two_pushes_at_the_same_moment_exactly_one_wins(first: Registry, url:
 
     with pytest.raises(RaceLostError):
         push(second.store, url, meanwhile)
-    assert won == [Carried(sequence=2, files=1, changed=True)]
+    assert won == [SyncResult(sequence=2, files=1, changed=True)]
     third = at(tmp_path / "third")
     pull(third.store, url)
     assert [move.why for move in third.history(NAME)] == ["first"]
@@ -247,7 +247,7 @@ def test_an_interrupted_push_leaves_the_state_and_the_next_one_completes_it(
         push(first.store, url, interrupted)
     assert stored(url)
     assert "registry/state.json" not in stored(url)
-    assert pull(at(tmp_path / "second").store, url) == Carried(sequence=0, files=0, changed=False)
+    assert pull(at(tmp_path / "second").store, url) == SyncResult(sequence=0, files=0, changed=False)
     assert push(first.store, url).sequence == 1
     assert pull(at(tmp_path / "second").store, url).changed
 
@@ -255,7 +255,7 @@ def test_an_interrupted_push_leaves_the_state_and_the_next_one_completes_it(
 def test_a_push_killed_after_its_last_write_is_known_as_done(first: Registry, url: str, tmp_path: Path) -> None:
     push(first.store, url)
     (tmp_path / "first/mlflow.db.remote").unlink()
-    assert push(first.store, url) == Carried(sequence=1, files=0, changed=False)
+    assert push(first.store, url) == SyncResult(sequence=1, files=0, changed=False)
     first.promote(NAME, 1, "Production", expected=None)
     assert push(first.store, url).sequence == 2
 
@@ -263,7 +263,7 @@ def test_a_push_killed_after_its_last_write_is_known_as_done(first: Registry, ur
 def test_a_pull_does_not_touch_work_that_only_this_side_has(first: Registry, url: str) -> None:
     push(first.store, url)
     first.promote(NAME, 1, "Production", expected=None)
-    assert pull(first.store, url) == Carried(sequence=1, files=0, changed=False)
+    assert pull(first.store, url) == SyncResult(sequence=1, files=0, changed=False)
     assert said(first)[1] == ("Production", ("baseline", "champion"))
 
 

@@ -83,7 +83,7 @@ def test_a_server_registers_judges_promotes_hands_out_and_remembers_as_a_local_s
     verdict = gate.run(other_layout, other_params, dry_run=True)
     assert verdict.pairs
     assert (verdict.challenger, verdict.champion) == (second.version, 1) == (2, 1)
-    assert verdict.pairs.n == read_json(other_layout.metrics, "")["out_of_fold"]["rows"]
+    assert verdict.pairs.total == read_json(other_layout.metrics, "")["out_of_fold"]["rows"]
 
     registry.promote(NAME, "challenger", "Production", expected=1, why="other seed")
     registry.rollback(NAME, why="alarms")

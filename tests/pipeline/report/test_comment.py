@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from pipeline.intervals import newcombe, wilson
-from pipeline.report.comment import LARGEST_BYTES, MARKER, Links, comment, headline, unfolded
+from pipeline.report.comment import COMMENT_MARKER, LARGEST_BYTES, Links, comment, headline, unfolded
 from pipeline.report.comparison import compare
 from pipeline.report.markdown import code, folded, table, words
 from pipeline.report.snapshot import Answer, Answers, Snapshot
@@ -490,7 +490,7 @@ def test_a_comment_fits_githubs_limit_and_says_what_it_leaves_out() -> None:
     assert "(+1940 more rows)" in text
     assert "Confusion matrix" not in text
     assert text.endswith(
-        f"1 of 7 details are left out: the comment would be too long.\n\nCompared with `main`\n\n{MARKER}\n"
+        f"1 of 7 details are left out: the comment would be too long.\n\nCompared with `main`\n\n{COMMENT_MARKER}\n"
     )
 
 

@@ -63,7 +63,7 @@ METRICS: dict[str, Any] = {
         "holdout": share(0.9211, 600, "agreement"),
         "out_of_fold": share(0.9322, 3000, "agreement") | {"men_type_iii": 0.9744},
     },
-    "leak_adjusted": share(0.7013, 300)
+    "grouped": share(0.7013, 300)
     | {
         "baselines": {"bmi_rule": share(0.8111, 300), "majority": share(0.2222, 300)},
         "levels": {str(LEVELS[5]): level_scores(0.6, 0.81), str(LEVELS[6]): level_scores(0.25, 0.82)},
@@ -199,12 +199,12 @@ def test_the_card_says_which_data_the_model_was_made_from(
 
 def test_parts_that_the_metrics_do_not_hold_are_left_out_of_card_and_figure(tmp_path: Path) -> None:
     metrics = copy.deepcopy(METRICS)
-    del metrics["leak_adjusted"], metrics["slices"]["origin"], metrics["levels"]["Obesity_Type_III"]
+    del metrics["grouped"], metrics["slices"]["origin"], metrics["levels"]["Obesity_Type_III"]
     whole = report.model_card(write(Layout(tmp_path / "whole")))
     part = report.model_card(write(Layout(tmp_path / "part"), metrics))
-    assert "\n## Leak-adjusted\n" in whole
+    assert "\n## Groups held out\n" in whole
     assert "\n| origin | collected | 50 |" in whole
-    assert "\n## Leak-adjusted\n" not in part
+    assert "\n## Groups held out\n" not in part
     assert "\n| origin | collected | 50 |" not in part
     titles = [axes.get_title("left") for axes in figures.slices(metrics, "").axes]
     assert titles == ["recall by level", "accuracy by sex", "accuracy by age"]
@@ -241,11 +241,9 @@ def test_the_card_puts_the_rule_beside_the_model_and_an_interval_behind_each_sha
 
 
 @pytest.mark.parametrize(("accuracy", "side"), [(0.7013, "below"), (0.9013, "not below")])
-def test_the_card_says_whether_leak_adjusted_accuracy_is_below_the_rule(
-    tmp_path: Path, accuracy: float, side: str
-) -> None:
+def test_the_card_says_whether_grouped_accuracy_is_below_the_rule(tmp_path: Path, accuracy: float, side: str) -> None:
     metrics = copy.deepcopy(METRICS)
-    metrics["leak_adjusted"] |= share(accuracy, 300)
+    metrics["grouped"] |= share(accuracy, 300)
     card = report.model_card(write(Layout(tmp_path), metrics)).splitlines()
     assert f"{side} the BMI rule's 0.8111 (0.7790 to 0.8234) on the same records." in card
     assert "| `Obesity_Type_III` | 30 | 0.2500 (0.2179 to 0.2623) | 0.8200 |" in card

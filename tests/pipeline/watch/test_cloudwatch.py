@@ -73,7 +73,7 @@ def lines() -> list[bytes]:
 def test_a_log_group_is_read_page_by_page_and_says_what_a_file_would(client: Any, lines: list[bytes]) -> None:
     told: list[tuple[int, int]] = []
     group = put(client, lines)
-    found = watch_log(f"cloudwatch:{group}", NOW, tell=lambda _, done, total: told.append((done, total)))
+    found = watch_log(f"cloudwatch:{group}", NOW, progress=lambda _, done, total: told.append((done, total)))
     assert found.lines == Lines(read=1200, used=1200, broken=0, foreign=0)
     assert found.as_json()["versions"] == watch(lines).as_json()["versions"]
     assert found.drifting == ("3",)
