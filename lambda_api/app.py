@@ -24,9 +24,9 @@ from starlette.requests import ClientDisconnect
 from lambda_api import settings as environment
 from lambda_api.contract import Record, columns, example
 from lambda_api.manifest import ManifestError
-from lambda_api.middleware import Frame, refusal
+from lambda_api.middleware import RequestContext, error_response
 from lambda_api.model import ModelError
-from lambda_api.requests import CSV, JSON, Reader, Refusal, RefusedError, refused
+from lambda_api.requests import CSV, JSON, ErrorBody, Reader, RequestError, request_error
 from lambda_api.service import BatchPrediction, ModelInfo, Prediction, Service
 from lambda_api.settings import Settings, SettingsError
 from lambda_api.telemetry import Telemetry
@@ -75,8 +75,8 @@ def _ok(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
 
 
 _MEANINGS = {413: "The body is too large", 415: "Another Content-Type", 422: "Not what the contract says"}
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: _answer(Refusal, meaning) for status, meaning in _MEANINGS.items()
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: _answer(ErrorBody, meaning) for status, meaning in _MEANINGS.items()
 }
 # FastAPI's own telemetry would record refused bodies and the texts of errors, once somebody configures an exporter.
 _SILENT: TelemetryConfig = {
@@ -106,9 +106,9 @@ _MANY = _body(
 )
 
 
-async def _refused(request: Request, error: RefusedError) -> Response:
+async def _request_error(request: Request, error: RequestError) -> Response:
     request.app.state.telemetry.refused(request.scope["request_id"], error.status, error.kinds())
-    return refusal(error, request.scope["request_id"])
+    return error_response(error, request.scope["request_id"])
 
 
 async def _no_such_route(request: Request, error: HTTPException) -> Response:
@@ -116,7 +116,7 @@ async def _no_such_route(request: Request, error: HTTPException) -> Response:
         404: ("not_found", "No such path: see /docs"),
         405: ("method_not_allowed", "No such method on this path: see /docs"),
     }.get(error.status_code, ("refused", "The request cannot be answered"))
-    response = refusal(refused(error.status_code, kind, ["path"], msg), request.scope["request_id"])
+    response = error_response(request_error(error.status_code, kind, ["path"], msg), request.scope["request_id"])
     response.headers.update(error.headers or {})
     return response
 
@@ -137,7 +137,7 @@ def _service(request: Request) -> Service:
 def _answers(app: FastAPI, reader: Reader) -> None:
     """The routes that answer about records."""
 
-    @app.post("/predict", responses=_ok(Prediction) | _REFUSALS, openapi_extra=_ONE, tags=["predict"])
+    @app.post("/predict", responses=_ok(Prediction) | _ERRORS, openapi_extra=_ONE, tags=["predict"])
     async def predict(request: Request) -> Response:
         """The level of one person, with seven calibrated probabilities and the BMI rule beside them."""
         body = await reader.body(request.stream())
@@ -149,7 +149,7 @@ def _answers(app: FastAPI, reader: Reader) -> None:
 
     @app.post(
         "/predict_batch",
-        responses=_ok(BatchPrediction) | _REFUSALS,
+        responses=_ok(BatchPrediction) | _ERRORS,
         openapi_extra=_MANY,
         tags=["predict"],
     )
@@ -239,7 +239,7 @@ class _Application(FastAPI):
         """The OpenAPI document, made once."""
         if not self.openapi_schema:
             document = get_openapi(title=TITLE, version=VERSION, description=DESCRIPTION, routes=self.routes)
-            sent, answered = (Record, self.batch_type), (Prediction, BatchPrediction, Health, ModelInfo, Refusal)
+            sent, answered = (Record, self.batch_type), (Prediction, BatchPrediction, Health, ModelInfo, ErrorBody)
             _, found = models_json_schema(
                 [*((model, "validation") for model in sent), *((model, "serialization") for model in answered)],
                 ref_template=f"{_SCHEMA}{{model}}",
@@ -269,10 +269,10 @@ def create_app(settings: Settings) -> FastAPI:
     _answers(app, reader)
     _about(app)
     _pages(app)
-    app.exception_handler(RefusedError)(_refused)
+    app.exception_handler(RequestError)(_request_error)
     app.exception_handler(HTTPException)(_no_such_route)
     app.exception_handler(ClientDisconnect)(_hung_up)
-    app.add_middleware(Frame)
+    app.add_middleware(RequestContext)
     if settings.cors_origins:
         from starlette.middleware.cors import CORSMiddleware
 

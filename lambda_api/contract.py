@@ -10,6 +10,7 @@ with a warning, a record that nobody can be is refused.
 
 import hashlib
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ TARGET = "NObeyesdad"
 
 YesNo = Literal["no", "yes"]
 Frequency = Literal["no", "Sometimes", "Frequently", "Always"]
+
+# Possessive, so that no character is looked at twice: a long cell that is almost a number costs its length, no more.
+_NUMBER = re.compile(r"[+-]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?+\d++)?+", re.ASCII)
 
 
 class Level(StrEnum):
@@ -205,6 +209,24 @@ def fingerprint() -> str:
         LEVELS,
     )
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
+
+
+def parse_number(cell: str) -> float | str:
+    """The decimal number in a CSV's cell, or the cell itself where it holds none; in time linear in its length.
+
+    Blanks around a number do not count, minus zero is zero, and what is too large for a double is infinite. Every
+    place that takes a CSV reads its cells by this rule.
+
+    >>> parse_number(" 24"), parse_number("2.4e1 "), parse_number("24 years")
+    (24.0, 24.0, '24 years')
+    """
+    stripped = cell.strip()
+    return float(stripped) + 0.0 if _NUMBER.fullmatch(stripped) else cell
+
+
+def is_blank_row(row: Sequence[str]) -> bool:
+    """Whether a CSV's row has nothing but blanks in any cell: it is no record, but counts in row numbers."""
+    return not any(cell.strip() for cell in row)
 
 
 def example() -> dict[str, str | float]:

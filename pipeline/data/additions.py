@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lambda_api.contract import LEVELS, TARGET
+from lambda_api.contract import LEVELS, TARGET, is_blank_row
 from pipeline.data.clean import origins, read_text_table, typed
 from pipeline.data.records import COLUMNS, key, rule_levels
 from pipeline.data.shift import Moved, moved
@@ -164,7 +164,7 @@ def inserted(raw: bytes, rows: Sequence[Sequence[str]], behind: int) -> bytes:
     mark = codecs.BOM_UTF8 if raw.startswith(codecs.BOM_UTF8) else b""
     lines = list(io.StringIO(raw.removeprefix(mark).decode(), newline=""))
     reader = csv.reader(lines, strict=True)
-    ends = [reader.line_num for row in reader if row]  # how many lines were read when each row was complete
+    ends = [reader.line_num for row in reader if not is_blank_row(row)]  # lines read when each row was complete
     head, tail = "".join(lines[: ends[behind]]), "".join(lines[ends[behind] :])
     end = lines[0][len(lines[0].rstrip("\r\n")) :]
     between = "" if head.endswith(("\r", "\n")) else end

@@ -21,10 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lambda_api.contract import BMI_RANGE, LEVELS, columns
+from lambda_api.contract import BMI_RANGE, LEVELS, columns, parse_number
 from lambda_api.model import Model
 from pipeline.data import tables
-from pipeline.data.clean import check_header, number, offences
+from pipeline.data.clean import check_header, offences
 from pipeline.data.records import CATEGORIES, COLUMNS, NUMBERS
 from pipeline.data.tables import Chunk, Form, Sink, Table
 from pipeline.errors import DataError
@@ -45,7 +45,7 @@ PREDICTION, CONFIDENCE = "prediction", "confidence"
 ANSWERS: tuple[str, ...] = (PREDICTION, CONFIDENCE, *(f"p_{level}" for level in LEVELS))
 """Columns that are added, in order."""
 
-# Text that pyarrow is sure to read as Python's float does; anything else is left to `clean.number`.
+# Text that pyarrow is sure to read as Python's float does; anything else is left to `parse_number`.
 _PLAIN_NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
 
 
@@ -99,7 +99,7 @@ def predict(
     """Score every good row of `source` into `target`, and say in `rejects` what is wrong with the others.
 
     The output has all columns of the input, unchanged and in order, then `ANSWERS`. Columns may come in any order, and
-    others than the contract's are kept. A cell of a CSV is a number if `clean.number` says so; in Parquet, contract
+    others than the contract's are kept. A cell of a CSV is a number if `parse_number` says so; in Parquet, contract
     columns have fitting types (any number, any string). Bad rows are no error, not even if all are bad: then the output
     has no rows. Without bad rows there is no rejects file, and one that an earlier run left there is removed.
 
@@ -281,14 +281,14 @@ def _numbers(values: pa.Array) -> NDArray[np.float64]:
 
 
 def _read(cells: pa.StringArray) -> NDArray[np.float64]:
-    """Text as doubles: at once if all of it is numbers, else what is not plainly one by `clean.number`."""
+    """Text as doubles: at once if all of it is numbers, else what is not plainly one by `parse_number`."""
     try:
         return np.asarray(pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False) + 0.0)  # minus zero is zero
     except pa.ArrowInvalid:
         plain = pc.match_substring_regex(cells, _PLAIN_NUMBER)
     values = pc.cast(pc.if_else(plain, cells, "nan"), pa.float64()).to_numpy(zero_copy_only=False).copy()
     for place in np.flatnonzero(~plain.to_numpy(zero_copy_only=False)):
-        value = number(cells[int(place)].as_py())
+        value = parse_number(cells[int(place)].as_py())
         values[place] = value if isinstance(value, float) else np.nan
     return np.asarray(values + 0.0)
 
@@ -307,4 +307,4 @@ def _value(cell: pa.Scalar, name: str) -> object:
     value = cell.as_py()
     if name in CATEGORIES:
         return value
-    return float(value) if isinstance(value, Decimal) else number(value) if isinstance(value, str) else value
+    return float(value) if isinstance(value, Decimal) else parse_number(value) if isinstance(value, str) else value
