@@ -125,10 +125,10 @@ def prove(pipeline: Pipeline, graph: bytes, frame: pd.DataFrame, params: ParityP
 
 
 def refuse_differences(comparisons: dict[str, ParityCheck], tolerance: float) -> None:
-    """Nothing, if no label and no probability beyond `tolerance` differs.
+    """Check that no label differs, and no probability by more than `tolerance`.
 
     Raises:
-        ParityError: Otherwise, with the figures of each kind that differs.
+        ParityError: One does; the text has the figures of each kind of records that differs.
     """
     bad = [
         f"  {name}: {c.label_flips} of {c.records} labels, probabilities by up to {c.max_probability_difference:g}"
