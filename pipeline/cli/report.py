@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import out, say
+from pipeline.cli.options import load_params
 from pipeline.errors import GateRefusal, InputError
 from pipeline.files import Layout
 
@@ -40,7 +41,7 @@ def report(
     if against is None:
         if target or refuse_worse:
             raise InputError("--out and --refuse-worse need --against REV, the commit to compare with")
-        for path in write_report(Layout(folder)):
+        for path in write_report(Layout(folder), load_params().data.published):
             say(str(path))
         return
     from pipeline.files import write_text
@@ -74,9 +75,10 @@ def docs(
     from pipeline.report.write import documents
     from pipeline.report.write import stale as stale_documents
 
-    stale = stale_documents(Layout())
+    published = load_params().data.published
+    stale = stale_documents(Layout(), published)
     if check and stale:
         raise InputError(f"stale: {', '.join(map(str, stale))}: make them again with `pipeline docs`")
     for path in stale:
-        write_text(path, documents(Layout())[path])
+        write_text(path, documents(Layout(), published)[path])
         say(f"wrote {path}")

@@ -22,9 +22,6 @@ from pipeline.repo import dvc_read
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The file as published, 2,111 rows; any other file is somebody else's data.
-UCI_SHA256 = "28b6991062855d3d15642e38b1aa9d1b32fb7abbb5abf5b096f1868cd706154b"
-
 # The page of UCI dataset 544, which its licence asks to name.
 UCI_PAGE = "https://doi.org/10.24432/C5H31Z"
 

@@ -72,7 +72,8 @@ def _beyond_chance(old: "pd.Series[Any]", new: "pd.Series[Any]") -> bool:
     return bool((gap.abs() > scatter * (pooled * (1 - pooled)) ** 0.5).any())
 
 
-def _mapping(value: object) -> Report:
+def mapping(value: object) -> Report:
+    """The value if it is a mapping, else an empty one: a report of another version may hold anything."""
     return value if isinstance(value, Mapping) else {}
 
 
@@ -82,7 +83,7 @@ def drift(base: Report, this: Report) -> tuple[Drift, ...]:
         moved
         for column in sorted(base.keys() & this.keys())
         if base[column] != this[column]
-        and (moved := _column_drift(column, _mapping(base[column]), _mapping(this[column])))
+        and (moved := _column_drift(column, mapping(base[column]), mapping(this[column])))
     ]
     return tuple(sorted(found, key=lambda moved: -moved.amount))
 

@@ -101,7 +101,8 @@ def judge(
 
     name = params.registry.model_name
     progress("draw figures, write the model card", 0, 1)
-    report.run(layout)  # always: reports also change without a stage run here, by `dvc exp run` or a checkout
+    # Always: reports also change without a stage run here, by `dvc exp run` or a checkout.
+    report.run(layout, params.data.published)
     progress("register in MLflow", 0, 1)
     registered = register.register(layout, params, registry=registry)
     champion = registry.champion(name)

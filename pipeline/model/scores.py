@@ -14,6 +14,9 @@ from pipeline.params import EvaluateParams
 BINS = 10
 """Equal bins of confidence for the calibration error and the reliability plot."""
 
+LOWER_IS_BETTER = frozenset({"ece", "brier", "log_loss"})
+"""Scores of which less is better, by the last part of their name."""
+
 Counts = NDArray[np.int64]
 
 Scores = dict[str, float]

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.errors import RegistryError
+from pipeline.model.scores import LOWER_IS_BETTER
 from pipeline.registry.catalogue import Catalogue
 from pipeline.registry.versions import Version
-
-LOWER_IS_BETTER = frozenset({"ece", "brier", "log_loss"})
 
 _SUGGESTED = 12
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lambda_api.contract import LEVELS
-from pipeline.data.shift import Drift, _mapping, drift
+from pipeline.data.shift import Drift, drift, mapping
 from pipeline.files import Report, number
 from pipeline.intervals import Pairs, newcombe
+from pipeline.model.scores import LOWER_IS_BETTER
 from pipeline.repo import default_base
 from pipeline.report.snapshot import AUTO, Answers, Snapshot, dotted, of_revision, of_tree
 
@@ -22,8 +23,6 @@ Outcome = Literal["better", "worse", "mixed", "no difference", "unchanged", "not
 
 CONFIDENCE = 0.95
 """Where a report does not say its own."""
-
-LOWER_IS_BETTER = frozenset({"ece", "brier", "log_loss"})
 
 MAIN: tuple[tuple[str, str], ...] = (
     ("accuracy, out of fold", "out_of_fold.accuracy"),
@@ -273,11 +272,11 @@ def _source(side: Snapshot) -> object:
 
 
 def _part(side: Snapshot | None, name: str) -> Report:
-    return _mapping((side.metrics or {}).get(name)) if side else {}
+    return mapping((side.metrics or {}).get(name)) if side else {}
 
 
 def _data(side: Snapshot | None, name: str) -> Report:
-    return _mapping((side.data or {}).get(name)) if side else {}
+    return mapping((side.data or {}).get(name)) if side else {}
 
 
 def _levels(*names: Iterable[str]) -> list[str]:
@@ -293,7 +292,7 @@ def _slices(base: Snapshot | None, this: Snapshot) -> list[tuple[str, str]]:
         (group, name)
         for side in (base, this)
         for group, names in _part(side, "slices").items()
-        for name in _mapping(names)
+        for name in mapping(names)
     }
     return [(f"{group}: {name}", f"slices.{group}.{name}.accuracy") for group, name in sorted(slices)]
 

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from pipeline.intervals import newcombe, wilson
 from pipeline.report.comment import COMMENT_MARKER, LARGEST_BYTES, Links, comment, headline, unfolded
 from pipeline.report.comparison import compare
-from pipeline.report.markdown import code, folded, table, words
+from pipeline.report.markdown import cell, code, folded, table, words
 from pipeline.report.snapshot import Answer, Answers, Snapshot
 
 LEVELS = ("Normal_Weight", "Obesity_Type_I")
@@ -446,6 +446,12 @@ def test_no_text_breaks_a_table_or_starts_markup(values: list[str]) -> None:
         for value, text in zip(values, row, strict=True):
             if value.isprintable() and value.strip() and len(value) <= 80:
                 assert text == value
+
+
+def test_a_table_survives_pipes_and_newlines_in_its_cells_and_says_how_many_rows_it_leaves_out() -> None:
+    rows = [(cell("a|b"), "3"), (cell("c\nd"), "4")]
+    assert table(("name", "rows"), rows) == "| name | rows |\n| --- | ---: |\n| a\\|b | 3 |\n| c d | 4 |"
+    assert table(("name", "rows"), rows, most=1).endswith("| a\\|b | 3 |\n\n(+1 more rows)")
 
 
 @given(st.text())
