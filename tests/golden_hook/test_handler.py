@@ -69,14 +69,14 @@ def test_the_hook_is_its_code_and_the_golden_answers_and_is_the_same_from_every_
     hook: Path, model_dir: Path, tmp_path: Path
 ) -> None:
     bundle.build_hook(tmp_path / "again", model_dir)
-    assert {path.stat().st_mtime for path in bundle.files(hook)} == {315532800.0}
-    assert sorted(path.relative_to(hook).as_posix() for path in bundle.files(hook)) == [
+    assert {path.stat().st_mtime for path in bundle.list_files(hook)} == {315532800.0}
+    assert sorted(path.relative_to(hook).as_posix() for path in bundle.list_files(hook)) == [
         "golden.json",
         "golden_hook/__init__.py",
         "golden_hook/golden.py",
         "golden_hook/handler.py",
     ]
-    assert bundle.digest(tmp_path / "again") == bundle.digest(hook)
+    assert bundle.folder_digest(tmp_path / "again") == bundle.folder_digest(hook)
 
 
 def test_the_packaged_model_passes_and_codedeploy_goes_on(hook: Path, function: Emulated, tools: Path) -> None:

@@ -55,8 +55,8 @@ class Place:
         found = self.registry.champion(NAME)
         return found.number if found else None
 
-    def deployed(self) -> dict[str, Any]:
-        done = self.run("deployed", "--stage", "dev", "--json")
+    def status(self) -> dict[str, Any]:
+        done = self.run("status", "--stage", "dev", "--json")
         assert done.returncode == 0, done.stderr
         told: dict[str, Any] = json.loads(done.stdout)
         return told
@@ -107,10 +107,11 @@ def first(place: Place) -> subprocess.CompletedProcess[str]:
 def test_before_anything_is_deployed_the_command_that_does_it_is_named(place: Place) -> None:
     if place.account.stacks:
         pytest.skip("something is deployed already")
-    done = place.run("deployed", "--stage", "dev")
+    done = place.run("status", "--stage", "dev")
     assert done.returncode == 2
     assert done.stderr == (
-        "CloudError: there is no stack obesity-levels-dev in this account and region: `make deploy STAGE=dev`\n"
+        "CloudError: there is no stack obesity-levels-dev in this account and region: deploy it with "
+        "`make deploy STAGE=dev`\n"
     )
 
 
@@ -121,8 +122,8 @@ def test_the_champion_is_deployed_judged_and_answers_over_http_with_its_golden_a
     url = place.account.environment["API_URL"]
     assert f"dev: model 1 (function version 1) answers at {url}, with its golden answers\n" in first.stdout
     assert f'curl {url}/predict --aws-sigv4 "aws:amz:eu-central-1:execute-api"' in first.stdout
-    assert place.deployed()["live"]["model"] == "1"
-    assert place.deployed()["is_champion"] is True
+    assert place.status()["live"]["model"] == "1"
+    assert place.status()["is_champion"] is True
 
 
 def test_the_golden_records_were_asked_with_a_signature(place: Place, first: subprocess.CompletedProcess[str]) -> None:
@@ -137,8 +138,8 @@ def test_the_same_again_changes_nothing(place: Place, first: subprocess.Complete
     assert first.returncode == 0
     done = place.run("deploy", "--stage", "dev", "--no-build")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Nothing was changed: it answered there before\n" in done.stdout
-    assert place.deployed()["live"]["number"] == "1"
+    assert "Nothing was changed: this version was live already\n" in done.stdout
+    assert place.status()["live"]["number"] == "1"
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +161,7 @@ def test_a_version_that_answers_otherwise_is_stopped_before_it_gets_requests(
     assert stopped.returncode == 3, stopped.stdout + stopped.stderr
     assert "DeploymentRefusal: dev was taken back, the version before answers again:\n" in stopped.stderr
     assert "ApiFunctionAliaslive: hook failed: ['the model that answers has golden_sha256 " in stopped.stderr
-    told = place.deployed()
+    told = place.status()
     assert (told["live"]["model"], told["champion"], told["is_champion"]) == ("1", 2, False)
 
 
@@ -177,7 +178,7 @@ def test_a_new_champion_is_a_new_version_of_the_function(
     assert second.returncode == 0, second.stdout + second.stderr
     assert "dev: model 2 (function version 3) answers" in second.stdout
     version = place.registry.version(NAME, 2)
-    live = place.deployed()["live"]
+    live = place.status()["live"]
     assert (live["number"], live["model"], live["model_sha256"]) == ("3", "2", version.tags["model_sha256"])
 
 
@@ -200,9 +201,9 @@ def test_a_rollback_moves_alias_and_champion_together_and_writes_the_reason_down
     assert done.stdout == (
         "dev answers with model 1 (function version 1), no longer model 2\n"
         "champion is version 1 again\n"
-        "Make sure with: pipeline deployed --stage dev\n"
+        "Check with: pipeline status --stage dev\n"
     )
-    told = place.deployed()
+    told = place.status()
     assert (told["live"]["number"], told["champion"], told["is_champion"]) == ("1", 1, True)
     last = place.registry.history(NAME)[-1]
     assert (last.action, last.why, last.moved_from, last.moved_to) == ("rollback", "false alarms since Monday", 2, 1)
@@ -235,7 +236,7 @@ def test_a_rollback_that_was_killed_between_its_moves_is_completed_by_the_same_c
     assert done.stdout.startswith(
         "dev answers with model 1 (function version 1), as it did before\nchampion is version 1 again\n"
     )
-    assert (place.deployed()["live"]["number"], place.champion()) == ("1", 1)
+    assert (place.status()["live"]["number"], place.champion()) == ("1", 1)
 
 
 def test_a_rollback_to_a_version_that_does_not_give_its_golden_answers_is_refused(
@@ -252,7 +253,7 @@ def test_a_rollback_to_a_version_that_does_not_give_its_golden_answers_is_refuse
     assert done.returncode == 3
     assert done.stderr.splitlines()[-1].startswith("  the model that answers has ")
     assert "DeploymentRefusal: version 1 does not answer as model 1 must:\n" in done.stderr
-    assert (place.deployed()["live"]["number"], place.champion()) == ("3", champion)
+    assert (place.status()["live"]["number"], place.champion()) == ("3", champion)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +281,7 @@ def test_a_rollback_to_what_is_gone_is_refused_and_nothing_moves(
     done = place.run("rollback", "--stage", "dev", "--to", to, "--why", "no reason")
     assert done.returncode == 2
     assert done.stderr.startswith(words)
-    assert (place.deployed()["live"]["number"], place.champion()) == ("1", before)
+    assert (place.status()["live"]["number"], place.champion()) == ("1", before)
 
 
 @pytest.mark.parametrize(
@@ -318,7 +319,7 @@ def test_a_rollback_waits_for_a_deployment_that_is_running(
     done = place.run("rollback", "--stage", "dev", "--to", "1", "--why", "in a hurry")
     kept.status = before
     assert done.returncode == 2
-    assert "is being deployed at this moment (UPDATE_IN_PROGRESS): stop that deployment in CodeDeploy" in done.stderr
+    assert "is being deployed now (UPDATE_IN_PROGRESS): stop that deployment in CodeDeploy" in done.stderr
 
 
 def test_a_deployment_without_its_bucket_fails_and_leaves_no_stack(place: Place) -> None:

@@ -72,10 +72,10 @@ def said(folder: Path, command: tuple[str, ...], **environment: str) -> str:
         (
             "ExpiredToken",
             403,
-            "AWS does not take these credentials (ExpiredToken), they may have expired: log in to AWS",
+            "AWS does not accept these credentials (ExpiredToken); they may have expired: log in to AWS",
         ),
         ("AccessDenied", 403, "AWS refuses these credentials (AccessDenied)"),
-        ("Throttling", 400, "AWS asks to slow down (Throttling): wait a minute, then run again"),
+        ("Throttling", 400, "AWS limits the rate of requests (Throttling): wait a minute, then run again"),
     ],
 )
 def test_what_aws_refuses_is_one_line_with_a_remedy(

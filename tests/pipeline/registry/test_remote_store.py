@@ -24,7 +24,7 @@ from pipeline.registry import Registry, portable, remote_store
 from pipeline.registry.remote_store import SyncResult, pull, push
 
 NAME = "obesity_classifier"
-SECRET = "wJalrXUtnFEMI-not-a-real-secret"  # noqa: S105  a made-up one, to see that it is never told
+SECRET = "wJalrXUtnFEMI-not-a-real-secret"  # noqa: S105  invented, to see that no error quotes it
 
 
 @pytest.fixture(scope="module")
@@ -371,7 +371,7 @@ def test_a_missing_bucket_says_so(first: Registry) -> None:
 
 @pytest.mark.parametrize("place", ["bucket/prefix", "https://bucket", "s3://", f"s3://key:{SECRET}@bucket/prefix"])
 def test_an_address_that_is_none_is_refused_and_not_repeated(tmp_path: Path, place: str) -> None:
-    with pytest.raises(RegistryError, match="is written s3://bucket/prefix") as refused:
+    with pytest.raises(RegistryError, match="of a registry in S3 is s3://bucket/prefix") as refused:
         pull(at(tmp_path).store, place)
     assert SECRET not in str(refused.value)
 
