@@ -56,7 +56,7 @@ def days(first_hub: Hub, github: FakeGitHub, tmp_path_factory: pytest.TempPathFa
             asked(hub, people()[700:900], hours_ago=1)
         known = len(github.asked)
         ran = hub.act("schedule", "watch", {}, github.address, WATCH_LOG=f"cloudwatch:{GROUP}", RETRAIN_ON_DRIFT="true")
-        assert ran.jobs == {"watch": "success", "tell": "success"}, ran.said
+        assert ran.jobs == {"watch": "success", "report": "success"}, ran.said
         found.append((ran, github.asked[known:]))
     return hub, found
 
@@ -94,7 +94,7 @@ def test_only_the_job_that_reads_the_log_becomes_the_role(days: Days) -> None:
 def test_a_team_that_names_no_log_is_told_what_to_set(first_hub: Hub, tmp_path: Path) -> None:
     hub = first_hub.clone(tmp_path / "hub", "unwatched")
     ran = hub.act("schedule", "watch", {})
-    assert ran.jobs == {"nothing is watched": "success"}
+    assert ran.jobs == {"no log is set": "success"}
     ((_, title, told),) = ran.annotations("notice")
     assert (title, told.startswith("No log is watched. Set the variable WATCH_LOG")) == ("watch", True)
     assert hub.written("roles") == []
