@@ -46,7 +46,7 @@ def export(database: Path, target: Path) -> None:
             if outside:
                 raise RegistryError(
                     f"{database} has artefacts outside of {database.parent} ({outside[0]}): only a database whose "
-                    f"artefacts lie in {ARTIFACTS}/ beside it can be copied; move them there, or start a new one"
+                    f"artefacts lie in {ARTIFACTS}/ beside it can be copied. Register the result in a new one"
                 )
 
 

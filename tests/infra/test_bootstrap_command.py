@@ -1,4 +1,4 @@
-"""`pipeline bootstrap`: whose repository it is, and what GitHub and DVC are told about the stack."""
+"""`pipeline bootstrap` finds the repository, and prints commands that tell GitHub and DVC about the stack."""
 
 import subprocess
 from pathlib import Path
@@ -21,7 +21,7 @@ OUTPUTS = {name: f"<{name}>" for name in read("infra/bootstrap.yaml")["Outputs"]
         ("https://github.com/us/obesity-levels.git/", "us/obesity-levels"),
     ],
 )
-def test_the_repository_is_where_origin_is(
+def test_the_repository_is_the_one_that_origin_points_to(
     origin: str, full_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -41,7 +41,7 @@ def test_an_origin_elsewhere_and_a_name_without_owner_are_refused(
             find_repository(given)
 
 
-def test_numbers_that_gh_tells_become_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_that_gh_knows_become_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gh = tmp_path / "gh"
     gh.write_text('#!/bin/sh\n[ "$2" = repos/us/obesity ] && echo \'{"owner_id": 12, "id": 34}\'\n', encoding="utf-8")
     gh.chmod(0o755)

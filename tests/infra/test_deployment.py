@@ -1,4 +1,4 @@
-"""From the registry to an address that answers, and back: the real commands, sam and Lambda's runtime, without AWS."""
+"""Deploy, status and rollback with the real commands, sam and Lambda's runtime, without AWS."""
 
 import json
 import logging
@@ -37,11 +37,11 @@ class Place:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW", "CI"))}
-        ours = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "", "ARTIFACTS_BUCKET": BUCKET}
+        settings = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "", "ARTIFACTS_BUCKET": BUCKET}
         return subprocess.run(
             [sys.executable, "-m", "pipeline", *arguments],
             cwd=self.root,
-            env=clean | self.account.environment | ours | environment,
+            env=clean | self.account.environment | settings | environment,
             capture_output=True,
             text=True,
             check=False,
@@ -52,14 +52,14 @@ class Place:
         return Registry(f"sqlite:///{self.root}/mlflow.db")
 
     def champion(self) -> int | None:
-        found = self.registry.champion(NAME)
-        return found.number if found else None
+        champion = self.registry.champion(NAME)
+        return champion.number if champion else None
 
     def status(self) -> dict[str, Any]:
         done = self.run("status", "--stage", "dev", "--json")
         assert done.returncode == 0, done.stderr
-        told: dict[str, Any] = json.loads(done.stdout)
-        return told
+        status: dict[str, Any] = json.loads(done.stdout)
+        return status
 
 
 @pytest.fixture(scope="module")
@@ -90,21 +90,21 @@ def place(
     (root / ".tools").symlink_to(tools)
     (root / "params.yaml").write_text(json.dumps(small_params.model_dump()))
     copy_registry(two_versions, root)
-    with account(moto, tmp_path_factory.mktemp("account"), tools) as found:
+    with account(moto, tmp_path_factory.mktemp("account"), tools) as fake:
         where = {"LocationConstraint": "eu-central-1"}
-        found.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
-        made = Place(root, found)
+        fake.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
+        made = Place(root, fake)
         made.registry.promote(NAME, 1, "Production", expected=None)
         yield made
 
 
 @pytest.fixture(scope="module")
 def first(place: Place) -> subprocess.CompletedProcess[str]:
-    """What `pipeline deploy` said when it deployed version 1 to an empty account."""
+    """The deployment of version 1 to an empty account."""
     return place.run("deploy", "--stage", "dev")
 
 
-def test_before_anything_is_deployed_the_command_that_does_it_is_named(place: Place) -> None:
+def test_status_of_a_stage_without_a_stack_names_the_command_that_deploys_it(place: Place) -> None:
     if place.account.stacks:
         pytest.skip("something is deployed already")
     done = place.run("status", "--stage", "dev")
@@ -144,7 +144,7 @@ def test_the_same_again_changes_nothing(place: Place, first: subprocess.Complete
 
 @pytest.fixture(scope="module")
 def stopped(place: Place, first: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
-    """What was said when version 2, champion by now, did not give the golden answers that the hook brought."""
+    """A deployment of version 2, now champion, that does not give the golden answers that the hook holds."""
     assert first.returncode == 0
     place.registry.promote(NAME, 2, "Production", expected=1, why="it is better")
     place.account.before_hook = lambda folder: (folder / "golden.json").write_bytes(
@@ -161,13 +161,13 @@ def test_a_version_that_answers_otherwise_is_stopped_before_it_gets_requests(
     assert stopped.returncode == 3, stopped.stdout + stopped.stderr
     assert "DeploymentRefusal: dev was taken back, the version before answers again:\n" in stopped.stderr
     assert "ApiFunctionAliaslive: hook failed: ['the model that answers has golden_sha256 " in stopped.stderr
-    told = place.status()
-    assert (told["live"]["model"], told["champion"], told["is_champion"]) == ("1", 2, False)
+    status = place.status()
+    assert (status["live"]["model"], status["champion"], status["is_champion"]) == ("1", 2, False)
 
 
 @pytest.fixture(scope="module")
 def second(place: Place, stopped: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
-    """What was said when version 2 was deployed once more, as it had been built."""
+    """A second deployment of version 2, from the same build."""
     assert stopped.returncode == 3
     return place.run("deploy", "--stage", "dev", "--no-build")
 
@@ -203,8 +203,8 @@ def test_a_rollback_moves_alias_and_champion_together_and_writes_the_reason_down
         "champion is version 1 again\n"
         "Check with: pipeline status --stage dev\n"
     )
-    told = place.status()
-    assert (told["live"]["number"], told["champion"], told["is_champion"]) == ("1", 1, True)
+    status = place.status()
+    assert (status["live"]["number"], status["champion"], status["is_champion"]) == ("1", 1, True)
     last = place.registry.history(NAME)[-1]
     assert (last.action, last.why, last.moved_from, last.moved_to) == ("rollback", "false alarms since Monday", 2, 1)
 

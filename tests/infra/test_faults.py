@@ -1,4 +1,4 @@
-"""What AWS refuses, told in one line by every command that asks it, and nothing begun."""
+"""Every command that asks AWS says in one line what AWS refused, and starts nothing."""
 
 import os
 import subprocess
@@ -51,11 +51,11 @@ def answering(code: str, status: int) -> Iterator[str]:
 def said(folder: Path, command: tuple[str, ...], **environment: str) -> str:
     """The one line that a command says on its way out with 2."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW"))}
-    ours = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "", "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(folder)}
+    settings = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "", "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(folder)}
     done = subprocess.run(
         [sys.executable, "-m", "pipeline", *command],
         cwd=ROOT,
-        env=clean | ours | environment,
+        env=clean | settings | environment,
         capture_output=True,
         text=True,
         check=False,
