@@ -110,14 +110,14 @@ def plausible(ask: Callable[[pd.DataFrame], Answers], frame: pd.DataFrame, param
 
 
 def importances(models: dict[int, Model], answers: Answers, seed: int) -> dict[str, float]:
-    """Out-of-fold accuracy lost when a column's values are dealt out anew, mean of `PERMUTATIONS` deals."""
+    """Out-of-fold accuracy lost when a column is shuffled, mean of `PERMUTATIONS` shuffles."""
     random = np.random.RandomState(seed)
     lost = {}
     for name in COLUMNS:
         right = []
         for _ in range(PERMUTATIONS):
-            dealt = answers.frame[name].to_numpy()[random.permutation(len(answers.frame))]
-            right.append(answer(models, answers.frame.assign(**{name: dealt}), FOLD).right.mean())
+            shuffled = answers.frame[name].to_numpy()[random.permutation(len(answers.frame))]
+            right.append(answer(models, answers.frame.assign(**{name: shuffled}), FOLD).right.mean())
         lost[name] = float(answers.right.mean() - np.mean(right))
     return lost
 

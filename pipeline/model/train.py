@@ -54,7 +54,7 @@ class Trained:
 
 
 def with_shuffled_copies(frame: pd.DataFrame, copies: int, seed: int) -> pd.DataFrame:
-    """The rows, then copies of them in which all columns but `BODY` and the level are dealt out anew, together.
+    """The rows, then copies of them in which all columns but `BODY` and the level are shuffled, together.
 
     The copies say that habits do not make a level by themselves; without them the forest learns which habits the
     synthetic rows of a level happen to share, and answers real bodies wrongly.
@@ -63,8 +63,8 @@ def with_shuffled_copies(frame: pd.DataFrame, copies: int, seed: int) -> pd.Data
     habits = [name for name in COLUMNS if name not in BODY]
     tables = [frame]
     for _ in range(copies):
-        dealt = frame[habits].iloc[random.permutation(len(frame))].set_axis(frame.index)
-        tables.append(frame.assign(**{name: dealt[name] for name in habits}))
+        shuffled = frame[habits].iloc[random.permutation(len(frame))].set_axis(frame.index)
+        tables.append(frame.assign(**{name: shuffled[name] for name in habits}))
     return pd.concat(tables, ignore_index=True)
 
 
