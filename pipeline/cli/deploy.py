@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.console import answer, progress_shown, say
+from pipeline.cli.options import load_params
 from pipeline.errors import InputError
 from pipeline.github import actions
 
@@ -29,9 +30,7 @@ def _parse_stage(text: str) -> "Stage":
 
 
 def _model_name() -> str:
-    from pipeline import params
-
-    return params.load().registry.model_name
+    return load_params().registry.model_name
 
 
 @app.command()

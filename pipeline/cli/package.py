@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import out
+from pipeline.cli.options import DEFAULT_PARAMS, ParamsFile, load_params
 from pipeline.errors import InputError
 
 app = typer.Typer()
 
-ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters.")]
 OutputFolder = Annotated[Path, typer.Argument(help="Where to; its content is removed first.")]
 PackagedModel = Annotated[Path | None, typer.Option(help="A packaged model. Default: the champion, packaged now.")]
 BUILT = Path(".aws-sam/build/ApiFunction")
@@ -25,18 +25,17 @@ def package(
     or_sample: Annotated[
         bool, typer.Option("--or-sample", help="Without a champion, train on the embedded sample and say so.")
     ] = False,
-    params: ParamsFile = Path("params.yaml"),
+    params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
     """Put the champion and its manifest where the service finds them.
 
     Writes build/model/model.onnx and manifest.json.
     """
     from pipeline.files import Layout
-    from pipeline.params import load
     from pipeline.registry import Registry
     from pipeline.ship.package import package_layout, package_registered, sample_layout
 
-    parameters = load(params)
+    parameters = load_params(params)
     name = parameters.registry.model_name
     if source is not None:
         manifest = package_layout(Layout(source), folder)
@@ -110,11 +109,10 @@ def bundle_hook(folder: OutputFolder, model: PackagedModel = None) -> None:
 
 def _package_champion() -> Path:
     """Package the champion; its folder. So `sam build` alone never ships the model of an earlier package."""
-    from pipeline.params import load
     from pipeline.registry import Registry
     from pipeline.ship.package import MODEL_FOLDER, package_registered
 
-    manifest = package_registered(Registry(), load().registry.model_name)
+    manifest = package_registered(Registry(), load_params().registry.model_name)
     out.print(f"{MODEL_FOLDER}: the champion, model {manifest.model_version}", highlight=False, soft_wrap=True)
     return MODEL_FOLDER
 

@@ -14,7 +14,7 @@ from pipeline.registry.catalogue import Catalogue
 from pipeline.registry.history import Action, Move, champions
 from pipeline.registry.provenance import now, whoami
 from pipeline.registry.store import Store
-from pipeline.registry.versions import CHAMPION, STAGE_TAG, STAGES, Stage, Version, version_text
+from pipeline.registry.versions import CHAMPION, MODEL_STAGES, STAGE_TAG, ModelStage, Version, version_text
 
 DESCRIPTION = "The obesity level of a person, from sixteen answers"
 
@@ -75,7 +75,7 @@ class Registry(Catalogue):
         Args:
             name: The model.
             which: The version's number or alias.
-            stage: One of `STAGES`.
+            stage: One of `MODEL_STAGES`.
             expected: The number of the champion that the caller saw; None if there was none.
             why: The reason, for the history.
 
@@ -86,8 +86,8 @@ class Registry(Catalogue):
             RaceLostError: Another version is champion now; nothing was changed.
             RegistryError: Unknown model, version or stage, or a lower stage for the champion.
         """
-        if stage not in STAGES:
-            raise RegistryError(f"unknown stage {stage!r}: expected one of {', '.join(STAGES)}")
+        if stage not in MODEL_STAGES:
+            raise RegistryError(f"unknown stage {stage!r}: expected one of {', '.join(MODEL_STAGES)}")
         with self.store.exclusive():
             target, champion = self.version(name, which), _number(self.champion(name))
             _refuse_race(name, CHAMPION, champion, expected)
@@ -129,7 +129,7 @@ class Registry(Catalogue):
                 f"Choose a version yourself: `registry promote {name} VERSION Production`"
             )
 
-    def _restage(self, target: Version, champion: int | None, stage: Stage, why: str) -> Move | None:
+    def _restage(self, target: Version, champion: int | None, stage: ModelStage, why: str) -> Move | None:
         if champion == target.number:
             raise RegistryError(
                 f"version {target.number} is the champion: roll it back, or promote another, before it is {stage}"
@@ -157,7 +157,7 @@ class Registry(Catalogue):
             client.set_registered_model_alias(name, alias, str(to))
         _refuse_race(name, alias, self._aliases_of(name).get(alias), to)
 
-    def _set_stage(self, version: Version, stage: Stage) -> None:
+    def _set_stage(self, version: Version, stage: ModelStage) -> None:
         with self.store.client() as client:
             client.set_model_version_tag(version.name, str(version.number), STAGE_TAG, stage)
 

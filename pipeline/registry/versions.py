@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Stage = Literal["None", "Staging", "Production", "Archived"]
-STAGES: tuple[Stage, ...] = get_args(Stage)
+ModelStage = Literal["None", "Staging", "Production", "Archived"]
+MODEL_STAGES: tuple[ModelStage, ...] = get_args(ModelStage)
 
 CHAMPION, CHALLENGER, BASELINE = "champion", "challenger", "baseline"
 """Aliases: the version that ships, the result that was registered last, and the first version of all."""
@@ -21,7 +21,7 @@ class Version:
 
     name: str
     number: int
-    stage: Stage
+    stage: ModelStage
     aliases: tuple[str, ...]
     created: str
     run_id: str
