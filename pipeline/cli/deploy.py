@@ -97,7 +97,7 @@ def rollback(
     ] = None,
     store: StoreUrl = None,
 ) -> None:
-    """Let an earlier model answer again, and make it champion again.
+    """Let an earlier model answer again, as champion.
 
     Moves traffic and champion together, at once. Safe to repeat. Refuses a model that no published version holds.
 
@@ -125,7 +125,7 @@ def bootstrap(
         str, typer.Option(help="ARN of GitHub's identity provider, if the account has it already.", show_default=False)
     ] = "",
 ) -> None:
-    """Make the bucket and the roles that GitHub's workflows take; once for each account.
+    """Make the bucket and the roles for GitHub, once.
 
     Needs an AWS account and rights to make roles. Prints the commands that tell GitHub and DVC about them.
 

@@ -27,9 +27,9 @@ def package(
     ] = False,
     params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
-    """Put the champion and its manifest where the service finds them.
+    """Package the champion for the service.
 
-    Writes build/model/model.onnx and manifest.json.
+    Writes model.onnx, manifest.json and golden.json to build/model, where the service looks for them.
     """
     from pipeline.files import Layout
     from pipeline.registry import Registry
@@ -148,7 +148,10 @@ def emulate(
 def openapi(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 2 if it is stale.")] = False,
 ) -> None:
-    """Write docs/openapi.json, what the service promises its clients, from the code."""
+    """Write docs/openapi.json from the code.
+
+    It holds what the service promises its clients.
+    """
     from pipeline.ship.package import OPENAPI, committed_openapi, write_openapi
     from pipeline.ship.package import openapi as generate_openapi
 
