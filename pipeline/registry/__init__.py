@@ -1,6 +1,6 @@
 """A trained result -> a numbered version whose stage, aliases and history can be looked up, moved and taken back.
 
-Kept by MLflow, in a file or on a server, and carried through S3 where runners are empty each time.
+MLflow keeps it, in an SQLite file or on a server; runs share the file through S3, because runners start empty.
 """
 
 from pipeline.registry.registry import Registry

@@ -88,7 +88,7 @@ class Stack:
 
     @property
     def busy(self) -> bool:
-        """Whether a deployment is changing it now."""
+        """Whether CloudFormation is changing it now."""
         return self.status.endswith(_BUSY)
 
     def output(self, name: str) -> str:
