@@ -62,10 +62,10 @@ def per_level(answers: Answers, params: EvaluateParams) -> dict[str, Scores]:
         here = answers.truth == index
         if not here.any():
             continue
-        said, hits = int(matrix[:, index].sum()), int(matrix[index, index])
+        answered, hits = int(matrix[:, index].sum()), int(matrix[index, index])
         table[str(level)] = share(answers.right[here], params, "recall") | {
-            "precision": hits / said if said else 0.0,
-            "f1": 2 * hits / (said + int(here.sum())),
+            "precision": hits / answered if answered else 0.0,
+            "f1": 2 * hits / (answered + int(here.sum())),
             "bmi_rule_recall": float(rule[here].mean()),
         }
     return table
@@ -102,11 +102,11 @@ def plausible(ask: Callable[[pd.DataFrame], Answers], frame: pd.DataFrame, param
     people = plausible_people(frame, params.plausible_people_per_record, params.seed)
     people[TARGET] = rule_levels(people)
     answers = ask(people)
-    found = share(answers.right, params, "agreement")
+    scores = share(answers.right, params, "agreement")
     heavy_men = (people["Gender"] == "Male").to_numpy() & (people[TARGET] == Level.OBESITY_TYPE_III).to_numpy()
     if heavy_men.any():
-        found["men_type_iii"] = float(answers.right[heavy_men].mean())
-    return found
+        scores["men_type_iii"] = float(answers.right[heavy_men].mean())
+    return scores
 
 
 def importances(models: dict[int, Model], answers: Answers, seed: int) -> dict[str, float]:

@@ -104,7 +104,7 @@ def fit_calibrated(frame: pd.DataFrame, params: Params, jobs: int = -1) -> Pipel
 
 
 def golden(graph: bytes, seed: int) -> dict[str, object]:
-    """Records that nobody gave with the graph's answers, a few for each level that it answers at all."""
+    """Generated records with the graph's answers, a few for each level that it answers at all."""
     frame = rounded(random_records(2000, seed))
     index = bmi(frame)
     frame = frame[(index > BMI_RANGE[0] + 1) & (index < BMI_RANGE[1] - 1)]
@@ -161,10 +161,10 @@ def train(
 
 
 def _data_sha256(report: Path) -> str:
-    found = read_json(report, "pipeline clean")
-    if not (isinstance(found, dict) and isinstance(found.get("sha256"), str)):
+    content = read_json(report, "pipeline clean")
+    if not (isinstance(content, dict) and isinstance(content.get("sha256"), str)):
         raise ModelFileError(f"{report} does not say which data it describes: make it again with `pipeline clean`")
-    return str(found["sha256"])
+    return str(content["sha256"])
 
 
 def run(out: Layout, params: Params, jobs: int = -1, progress: Progress = no_progress) -> Trained:
