@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from golden_hook.golden import Ask, SilentError, differences
+from golden_hook.golden import NoAnswerError, SendRequest, differences
 from pipeline import aws
 from pipeline.errors import CloudError, InputError
 
@@ -35,7 +35,7 @@ class Address:
         """
         return differences(golden, self._asking())
 
-    def _asking(self) -> Ask:
+    def _asking(self) -> SendRequest:
         from requests import RequestException, Session
 
         session = Session()
@@ -54,7 +54,7 @@ class Address:
                 )
                 return answer.status_code, answer.json()
             except RequestException as error:
-                raise SilentError(f"{method} {path}: no answer ({type(error).__name__})") from None
+                raise NoAnswerError(f"{method} {path}: no answer ({type(error).__name__})") from None
 
         return ask
 
