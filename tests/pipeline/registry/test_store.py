@@ -51,7 +51,7 @@ def kill(*_):
         os.kill(os.getpid(), signal.SIGKILL)
 
 event.listen(Engine, "before_cursor_execute", kill)
-with Store(sys.argv[1]).talking():
+with Store(sys.argv[1]).client():
     pass
 """
 
