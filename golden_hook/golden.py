@@ -11,7 +11,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-SendRequest = Callable[[str, str, bytes | None], tuple[int, Any]]
+CallService = Callable[[str, str, bytes | None], tuple[int, Any]]
 """Called with method, path and body; returns status and JSON value. Raises `NoAnswerError` if no answer comes."""
 
 TOLERANCE = 1e-6
@@ -24,22 +24,22 @@ class NoAnswerError(Exception):
     """The service did not answer; the text says what happened instead."""
 
 
-def differences(golden: bytes, send: SendRequest) -> tuple[str, ...]:
+def differences(golden: bytes, call: CallService) -> tuple[str, ...]:
     """How a service's answers differ from golden.json, in words; empty if they do not.
 
     Args:
         golden: The file's bytes.
-        send: Sends a request to the service.
+        call: Sends a request to the service.
     """
     try:
         expected = json.loads(golden)
-        return _digest_differences(golden, expected, send) or _answer_differences(expected["cases"], send)
+        return _digest_differences(golden, expected, call) or _answer_differences(expected["cases"], call)
     except NoAnswerError as error:
         return (str(error),)
 
 
-def _digest_differences(golden: bytes, expected: dict[str, Any], send: SendRequest) -> tuple[str, ...]:
-    status, info = send("GET", "/model_info", None)
+def _digest_differences(golden: bytes, expected: dict[str, Any], call: CallService) -> tuple[str, ...]:
+    status, info = call("GET", "/model_info", None)
     if status != HTTPStatus.OK:
         return (f"/model_info answers {status}, expected 200",)
     digests = {"golden_sha256": hashlib.sha256(golden).hexdigest(), "model_sha256": expected["model_sha256"]}
@@ -50,9 +50,9 @@ def _digest_differences(golden: bytes, expected: dict[str, Any], send: SendReque
     )
 
 
-def _answer_differences(cases: list[dict[str, Any]], send: SendRequest) -> tuple[str, ...]:
+def _answer_differences(cases: list[dict[str, Any]], call: CallService) -> tuple[str, ...]:
     records = [case["record"] for case in cases]
-    single, batch = _post(send, "/predict", records[0]), _post(send, "/predict_batch", {"records": records})
+    single, batch = _post(call, "/predict", records[0]), _post(call, "/predict_batch", {"records": records})
     answers = [("/predict, record 1", single, cases[0])]
     answers += [
         (f"/predict_batch, record {number}", answer, case)
@@ -65,8 +65,8 @@ def _answer_differences(cases: list[dict[str, Any]], send: SendRequest) -> tuple
     return (*all_differences[:SHOWN], *([f"(+{hidden} more)"] if hidden > 0 else []))
 
 
-def _post(send: SendRequest, path: str, value: object) -> Any:
-    status, answer = send("POST", path, json.dumps(value).encode())
+def _post(call: CallService, path: str, value: object) -> Any:
+    status, answer = call("POST", path, json.dumps(value).encode())
     if status != HTTPStatus.OK:
         raise NoAnswerError(f"{path} answers {status}, expected 200")
     return answer

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from golden_hook.golden import NoAnswerError, SendRequest, differences
+from golden_hook.golden import CallService, NoAnswerError, differences
 
 GOLDEN = Path(__file__).parents[1] / "golden.json"
 
@@ -26,7 +26,7 @@ def handler(event: dict[str, str], _context: object) -> dict[str, Any]:
 
     # One attempt only: a version that answers only at the second one must not get traffic.
     config = Config(connect_timeout=5, read_timeout=ANSWER_SECONDS, retries={"total_max_attempts": 1})
-    problems = check_version(lambda_sender(boto3.client("lambda", config=config), os.environ["NEW_VERSION"]))
+    problems = check_version(function_caller(boto3.client("lambda", config=config), os.environ["NEW_VERSION"]))
     status = "Failed" if problems else "Succeeded"
     sys.stdout.write(json.dumps({"event": "golden", "status": status, "differences": problems}) + "\n")
     boto3.client("codedeploy").put_lifecycle_event_hook_execution_status(
@@ -37,18 +37,18 @@ def handler(event: dict[str, str], _context: object) -> dict[str, Any]:
     return {"status": status, "differences": problems}
 
 
-def check_version(send: SendRequest, golden: Path = GOLDEN) -> tuple[str, ...]:
-    """What is wrong with the version that `send` reaches; empty if it may have traffic."""
+def check_version(call: CallService, golden: Path = GOLDEN) -> tuple[str, ...]:
+    """What is wrong with the version that `call` reaches; empty if it may have traffic."""
     try:
-        return differences(golden.read_bytes(), send)
+        return differences(golden.read_bytes(), call)
     except Exception as error:  # noqa: BLE001  after any error at all the version is not proven
         return (f"it could not be checked: {type(error).__name__}: {str(error)[:SHOWN_CHARACTERS]}",)
 
 
-def lambda_sender(client: Any, function: str) -> SendRequest:
+def function_caller(client: Any, function: str) -> CallService:
     """Sends requests to a function by invoking it with the events that API Gateway would send."""
 
-    def send(method: str, path: str, body: bytes | None) -> tuple[int, Any]:
+    def call(method: str, path: str, body: bytes | None) -> tuple[int, Any]:
         response = client.invoke(FunctionName=function, Payload=json.dumps(_event(method, path, body)))
         content = response["Payload"].read().decode(errors="replace")
         try:
@@ -59,7 +59,7 @@ def lambda_sender(client: Any, function: str) -> SendRequest:
             pass
         raise NoAnswerError(f"{method} {path}: the function did not answer: {content.strip()[:SHOWN_CHARACTERS]}")
 
-    return send
+    return call
 
 
 def _event(method: str, path: str, body: bytes | None) -> dict[str, Any]:

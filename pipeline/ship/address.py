@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from golden_hook.golden import NoAnswerError, SendRequest, differences
+from golden_hook.golden import CallService, NoAnswerError, differences
 from pipeline import aws
 from pipeline.errors import CloudError, InputError
 
@@ -35,7 +35,7 @@ class Address:
         """
         return differences(golden, self._asking())
 
-    def _asking(self) -> SendRequest:
+    def _asking(self) -> CallService:
         from requests import RequestException, Session
 
         session = Session()

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from golden_hook.golden import SendRequest
-from golden_hook.handler import lambda_sender
+from golden_hook.golden import CallService
+from golden_hook.handler import function_caller
 from lambda_api.manifest import Manifest
 from pipeline import aws
 from pipeline.errors import CloudError, RaceLostError
@@ -123,11 +123,11 @@ class Stack:
             found = [_of_configuration(item) for page in pages for item in _published(page)]
         return tuple(sorted(found, key=lambda shipped: -int(shipped.number)))
 
-    def asking(self, shipped: Shipped) -> SendRequest:
+    def asking(self, shipped: Shipped) -> CallService:
         """Asks one published version by invoking it, whether or not it gets requests."""
         with aws.aws_errors(f"version {shipped.number} cannot be asked"):
             client = aws.client("lambda", attempts=1)
-        ask = lambda_sender(client, f"{self.output('FunctionName')}:{shipped.number}")
+        ask = function_caller(client, f"{self.output('FunctionName')}:{shipped.number}")
 
         def told(method: str, path: str, body: bytes | None) -> tuple[int, Any]:
             with aws.aws_errors(f"version {shipped.number} cannot be asked"):
