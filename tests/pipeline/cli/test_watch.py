@@ -50,7 +50,7 @@ def test_drifting_exits_with_3_in_one_line_and_writes_all_that_was_asked_for(tmp
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["--log", "gone.log"], "LogError: --log gone.log: no such file; expected FILE, a pattern in quotes, or "),
         (["--log", "*.gz"], "LogError: --log *.gz: no file matches the pattern; "),
@@ -61,8 +61,8 @@ def test_drifting_exits_with_3_in_one_line_and_writes_all_that_was_asked_for(tmp
         (["--log", "a.log", "--reference-file", "other.txt"], "ModelFileError: other.txt holds no references: "),
     ],
 )
-def test_bad_input_is_told_with_a_remedy_and_leaves_the_last_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
+def test_bad_input_is_refused_with_a_remedy_and_leaves_the_last_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.log").write_bytes(b"".join(Visits().ask(700)))
@@ -71,7 +71,7 @@ def test_bad_input_is_told_with_a_remedy_and_leaves_the_last_result(
     (tmp_path / "reports/drift.json").write_text("the last one")
     done = CliRunner().invoke(app, arguments)
     assert isinstance(done.exception, InputError)
-    assert f"{type(done.exception).__name__}: {done.exception}".startswith(told)
+    assert f"{type(done.exception).__name__}: {done.exception}".startswith(message)
     assert (tmp_path / "reports/drift.json").read_text() == "the last one"
     assert (tmp_path / "other.txt").read_text() == "START RequestId: 1f2e\n"
 

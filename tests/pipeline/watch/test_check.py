@@ -40,7 +40,7 @@ def test_requests_like_the_first_ones_are_steady() -> None:
     assert (summary.drifting_versions, summary.lines) == ((), LineCounts(read=1100, used=1100, broken=0, foreign=0))
 
 
-def test_people_who_grew_older_are_told_with_what_how_much_and_since_when() -> None:
+def test_people_who_grew_older_are_reported_with_measure_amount_and_time() -> None:
     visits = Visits()
     summary = watch_lines([*visits.ask(900), *visits.ask(600, older)])
     version = summary.versions["3"]
@@ -64,7 +64,7 @@ def test_a_drift_that_is_over_is_steady() -> None:
 
 
 @pytest.mark.parametrize("asked", [1, 499, 500, 699])
-def test_without_a_reference_and_a_window_there_is_too_little_to_say(asked: int) -> None:
+def test_without_a_reference_and_a_window_there_are_too_few_requests(asked: int) -> None:
     summary = watch_lines(Visits().ask(asked))
     assert (verdicts(summary), summary.versions["3"].records) == ({"3": "too few"}, asked)
     assert (summary.versions["3"].reference is None) == (asked < 500)
@@ -106,7 +106,7 @@ def test_lines_that_come_late_find_their_place() -> None:
     assert watch_lines(late).as_json() == watch_lines(lines).as_json()
 
 
-def test_a_batch_is_one_piece_that_fills_its_window_alone_or_with_what_came_before() -> None:
+def test_a_batch_is_never_split_and_fills_its_window_alone_or_with_requests_before_it() -> None:
     visits = Visits()
     summary = watch_lines([*visits.ask(500), *visits.ask(150), visits.ask_together(900), *visits.ask(200)])
     assert windows(summary) == [1050, 200]
@@ -122,14 +122,14 @@ def test_a_batch_may_be_the_whole_reference() -> None:
     assert (reference.records, windows(summary), verdicts(summary)) == (800, [200], {"3": "steady"})
 
 
-def test_a_batch_of_other_people_is_told_although_it_is_one_line() -> None:
+def test_a_batch_of_other_people_is_a_drift_although_it_is_one_line() -> None:
     visits = Visits()
     summary = watch_lines([*visits.ask(700), visits.ask_together(5000, older)])
     assert verdicts(summary) == {"3": "drifting"}
     assert windows(summary) == [200, 5000]
 
 
-def test_a_client_whose_unit_is_refused_is_told_although_nothing_else_moves() -> None:
+def test_a_client_whose_unit_is_refused_is_a_drift_although_nothing_else_moves() -> None:
     visits = Visits()
     lines = [*visits.ask(300), *visits.refused(6), *visits.ask(200), *visits.ask(200)]
     for _ in range(30):
@@ -244,13 +244,13 @@ def test_a_log_without_a_line_of_the_service_says_what_was_expected() -> None:
     )
 
 
-@pytest.mark.parametrize(("terms", "name"), [({"window": 99}, "window"), ({"reference": 0}, "reference")])
-def test_sizes_that_show_nothing_are_refused(terms: dict[str, int], name: str) -> None:
+@pytest.mark.parametrize(("sizes", "name"), [({"window": 99}, "window"), ({"reference": 0}, "reference")])
+def test_sizes_that_show_nothing_are_refused(sizes: dict[str, int], name: str) -> None:
     with pytest.raises(LogError, match=rf"^--{name}: got \d+, expected 100 or more"):
-        WatchSettings(**terms)
+        WatchSettings(**sizes)
 
 
-def test_what_is_found_is_written_as_json_that_others_build_on() -> None:
+def test_the_json_has_the_keys_that_other_programs_read() -> None:
     visits = Visits()
     summary = watch_lines(
         [*visits.ask(500), *visits.ask(200, older)], WatchSettings(since=NOW - timedelta(days=365))
@@ -307,7 +307,7 @@ def test_what_is_found_is_written_as_json_that_others_build_on() -> None:
         ("2026-11-20T08:00:00+02:00", datetime(2026, 11, 20, 6, tzinfo=UTC)),
     ],
 )
-def test_a_time_is_named_as_so_long_ago_or_as_a_date(text: str, expected: datetime) -> None:
+def test_a_time_is_a_duration_before_now_or_a_date(text: str, expected: datetime) -> None:
     assert parse_since(text, NOW) == expected
 
 

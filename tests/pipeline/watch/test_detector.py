@@ -82,7 +82,7 @@ def test_what_chance_makes_of_the_index_is_the_quantile_of_chi_squared(bins: int
     assert exact - 0.005 <= psi_quantile(bins) <= exact * 1.05
 
 
-def test_where_all_gave_the_same_number_another_one_is_told_by_both_figures() -> None:
+def test_another_number_than_the_one_that_all_gave_is_seen_by_both_figures() -> None:
     at = [[0] * place + [1] + [0] * (29 - place) for place in (15, 16)]
     detector = DriftDetector(bin_counts(500, {"Height": at[0]}))
     assert detector.compare(bin_counts(200, {"Height": at[0]})).drifted == ()
@@ -91,7 +91,7 @@ def test_where_all_gave_the_same_number_another_one_is_told_by_both_figures() ->
     assert (drifted.shift, drifted.change) == (1.0, "mean about 1.77 -> 1.82")
 
 
-def test_a_category_that_the_reference_never_saw_is_told_once_a_few_chose_it() -> None:
+def test_a_category_that_the_reference_never_saw_is_a_drift_once_a_few_chose_it() -> None:
     detector = DriftDetector(bin_counts(500, {"MTRANS": [1, 0, 0, 8, 1]}))
     assert detector.compare(bin_counts(200, {"MTRANS": [10, 1, 0, 79, 10]})).drifted == ()
     (drifted,) = detector.compare(bin_counts(200, {"MTRANS": [10, 6, 0, 74, 10]})).drifted
@@ -134,7 +134,7 @@ def test_what_moved_furthest_beyond_chance_comes_first() -> None:
         (ERRORS, [9, 1], [1, 1], "answered 90% -> 50%"),
     ],
 )
-def test_a_change_is_told_in_the_columns_own_terms(name: str, was: list[int], now: list[int], words: str) -> None:
+def test_a_change_is_described_in_the_columns_own_terms(name: str, was: list[int], now: list[int], words: str) -> None:
     pad = [0] * len(EVEN[name])
     before, after = (bin_counts(1000, {name: [*counts, *pad[len(counts) :]]}) for counts in (was, now))
     assert describe_change(name, before, after) == words
