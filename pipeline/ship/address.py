@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from golden_hook.golden import Ask, SilentError, differences
+from golden_hook.golden import CallService, NoAnswerError, differences
 from pipeline import aws
 from pipeline.errors import CloudError, InputError
 
@@ -35,7 +35,7 @@ class Address:
         """
         return differences(golden, self._caller())
 
-    def _caller(self) -> Ask:
+    def _caller(self) -> CallService:
         """A function that sends requests to this address."""
         from requests import RequestException, Session
 
@@ -55,7 +55,7 @@ class Address:
                 )
                 return response.status_code, response.json()
             except RequestException as error:
-                raise SilentError(f"{method} {path}: no answer ({type(error).__name__})") from None
+                raise NoAnswerError(f"{method} {path}: no answer ({type(error).__name__})") from None
 
         return call
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from golden_hook.golden import Ask
-from golden_hook.handler import asking
+from golden_hook.golden import CallService
+from golden_hook.handler import function_caller
 from lambda_api.manifest import Manifest
 from pipeline import aws
 from pipeline.errors import CloudError, RaceLostError
@@ -128,16 +128,16 @@ class Stack:
             versions = [_parse_version(configuration) for page in pages for configuration in _published(page)]
         return tuple(sorted(versions, key=lambda version: -int(version.number)))
 
-    def caller(self, version: FunctionVersion) -> Ask:
+    def caller(self, version: FunctionVersion) -> CallService:
         """A function that sends requests to one published version by invoking it, live or not."""
         failure = f"version {version.number} cannot be invoked"
         with aws.aws_errors(failure):
             client = aws.client("lambda", attempts=1)
-        ask = asking(client, f"{self.output('FunctionName')}:{version.number}")
+        invoke = function_caller(client, f"{self.output('FunctionName')}:{version.number}")
 
         def call(method: str, path: str, body: bytes | None) -> tuple[int, Any]:
             with aws.aws_errors(failure):
-                return ask(method, path, body)
+                return invoke(method, path, body)
 
         return call
 
