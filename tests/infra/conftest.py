@@ -27,8 +27,8 @@ Parameters = dict[str, str]
 @cache
 def read(path: str) -> dict[str, Any]:
     """A template's text as JSON, its short functions written out."""
-    found: dict[str, Any] = json.loads(json.dumps(cfn_yaml.load(str(ROOT / path))))
-    return found
+    template: dict[str, Any] = json.loads(json.dumps(cfn_yaml.load(str(ROOT / path))))
+    return template
 
 
 def allowed(parameter: str) -> list[str]:
@@ -40,10 +40,10 @@ def allowed(parameter: str) -> list[str]:
 def expansions() -> list[Parameters]:
     """Every pair of the two parameters that SAM itself reads, and every listed value of every other one."""
     declared = read("template.yaml")["Parameters"]
-    defaults = {name: str(found.get("Default", "")) for name, found in declared.items()}
+    defaults = {name: str(parameter.get("Default", "")) for name, parameter in declared.items()}
     read_by_sam = itertools.product(allowed("Canary"), ("", RELEASE))
     pairs = [defaults | {"Canary": canary, "Release": release} for canary, release in read_by_sam]
-    listed = [name for name, found in declared.items() if "AllowedValues" in found and name != "Canary"]
+    listed = [name for name, parameter in declared.items() if "AllowedValues" in parameter and name != "Canary"]
     return pairs + [defaults | {name: value} for name in listed for value in allowed(name)]
 
 

@@ -99,7 +99,7 @@ def test_the_world_moves_and_the_loop_brings_a_new_model_to_users(
 
         drifting = team.run("watch", "--log", str(log))
         assert drifting.returncode == 3, drifting.stdout + drifting.stderr
-        assert "DriftRefusal: version 1 drifts since " in drifting.stderr
+        assert "DriftRefusal: drift in version 1 since " in drifting.stderr
         assert watched(team, log, github, monkeypatch) == ["open", "start", "update"]
         assert "| `Weight` |" in github.issues[0]["body"]
 
