@@ -1,6 +1,6 @@
 """HTTP in -> answers out: the routes, what they promise in OpenAPI, and what happens when something is wrong.
 
-A pure ASGI application, made by `create_app`; who runs it (Lambda, uvicorn, a test) does not matter to it. `start`
+A pure ASGI application, made by `create_app`; what runs it (Lambda, uvicorn, a test) does not matter to it. `start`
 gives it the model that an environment names, or refuses in one line.
 """
 
@@ -78,7 +78,7 @@ _MEANINGS = {413: "The body is too large", 415: "Another Content-Type", 422: "No
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: _answer(ErrorBody, meaning) for status, meaning in _MEANINGS.items()
 }
-# FastAPI's own telemetry would record refused bodies and the texts of errors, once somebody configures an exporter.
+# FastAPI's own telemetry would record refused bodies and the texts of errors as soon as an exporter is configured.
 _SILENT: TelemetryConfig = {
     "tracing": False,
     "metrics": False,
@@ -122,7 +122,7 @@ async def _no_such_route(request: Request, error: HTTPException) -> Response:
 
 
 async def _hung_up(_request: Request, _error: ClientDisconnect) -> Response:
-    return Response(status_code=499)  # nobody reads it; a client that leaves is no fault of the service
+    return Response(status_code=499)  # the client has left, which is no fault of the service
 
 
 def _page(content: bytes | str) -> Response:
@@ -184,8 +184,8 @@ def _about(app: FastAPI) -> None:
         """The service has just answered the example record, and with which model."""
         service = _service(request)
         service.example()
-        found = Health(model_version=service.manifest.model_version, source=service.manifest.source)
-        return Response(to_json(found), media_type=JSON)
+        health = Health(model_version=service.manifest.model_version, source=service.manifest.source)
+        return Response(to_json(health), media_type=JSON)
 
     @app.get("/model_info", responses=_ok(ModelInfo), tags=["service"])
     async def model_info(request: Request) -> Response:
@@ -223,7 +223,7 @@ def _pages(app: FastAPI) -> None:
 
 
 class _Direct(APIRoute):
-    """A route that hands the request itself to its function: the bodies' own reader is quicker and refuses better."""
+    """A route that hands the request itself to its function: `Reader` is quicker than FastAPI and names each problem."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The function as it is."""
@@ -231,7 +231,7 @@ class _Direct(APIRoute):
 
 
 class _Application(FastAPI):
-    """FastAPI whose document also has the schemas of the bodies and answers that it does not handle itself."""
+    """FastAPI whose document also has the schemas of the bodies and answers that it does not parse or make."""
 
     batch_type: type[BaseModel]
 
@@ -240,11 +240,11 @@ class _Application(FastAPI):
         if not self.openapi_schema:
             document = get_openapi(title=TITLE, version=VERSION, description=DESCRIPTION, routes=self.routes)
             sent, answered = (Record, self.batch_type), (Prediction, BatchPrediction, Health, ModelInfo, ErrorBody)
-            _, found = models_json_schema(
+            _, definitions = models_json_schema(
                 [*((model, "validation") for model in sent), *((model, "serialization") for model in answered)],
                 ref_template=f"{_SCHEMA}{{model}}",
             )
-            schemas = found["$defs"]
+            schemas = definitions["$defs"]
             schemas["Record"]["description"] = schemas["Record"]["description"].partition("\n")[
                 0
             ]  # the rest is Python's

@@ -53,12 +53,12 @@ class RequestContext:
         scope["started"] = time.perf_counter()
         scope["request_id"] = request_id(scope)
         state = scope["app"].state
-        begun = False
+        response_started = False
 
         async def traced(message: Message) -> None:
-            nonlocal begun
+            nonlocal response_started
             if message["type"] == "http.response.start":
-                begun = True
+                response_started = True
                 message["headers"] += [
                     (b"x-request-id", scope["request_id"].encode()),
                     (b"x-model-version", state.service.manifest.model_version.encode()),
@@ -70,6 +70,6 @@ class RequestContext:
             await self._app(scope, receive, traced)
         except Exception as error:  # noqa: BLE001  whatever it is, the client learns an id and nothing else
             state.telemetry.failed(scope["request_id"], error)
-            if not begun:
+            if not response_started:
                 fault = request_error(500, "internal_error", [], "A fault of the service: report the request_id")
                 await error_response(fault, scope["request_id"])(scope, receive, traced)

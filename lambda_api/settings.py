@@ -1,6 +1,6 @@
 """Environment variables in -> typed settings out, read once; whatever is wrong with them fails at start.
 
-Every variable begins with `OBESITY_`, so that a misspelt one can be told from somebody else's.
+Every variable begins with `OBESITY_`, so that a misspelt one can be told from another program's.
 """
 
 import re
@@ -52,8 +52,8 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 def _origins(text: str) -> tuple[str, ...]:
     origins = tuple(part.strip() for part in text.split(",") if part.strip())
     for origin in origins:
-        scheme, found, host = origin.partition("://")
-        if origin != "*" and not (found and scheme in {"http", "https"} and host and "/" not in host):
+        scheme, separator, host = origin.partition("://")
+        if origin != "*" and not (separator and scheme in {"http", "https"} and host and "/" not in host):
             raise ValueError("expected origins like https://example.org, separated by commas")
     return origins
 

@@ -1,4 +1,4 @@
-"""The data and a file of new labelled records -> the grown data, and what a person should know before taking it.
+"""The data and a file of new labelled records -> the grown data, and what a person should know before accepting it.
 
 New records are judged beside those of their own origin that are there: how far each column moved, and how often the
 BMI rule gives the label. They go behind the last row of their origin, and every other byte of the data stays as it is.
@@ -41,7 +41,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Additions:
-    """The data grown by new records, and what is to be known of them.
+    """The data grown by new records, and how they compare with it.
 
     `known` rows were in the data already, `repeated` ones in the file itself; neither is added again. `beside` names
     the old records that the new ones are judged beside: those of the same origin, or all.
@@ -68,7 +68,7 @@ class Additions:
 
     @property
     def contradicts(self) -> bool:
-        """Whether the labels are surely further from the records' own bodies than those that are there."""
+        """Whether the new labels surely fit the records' BMI worse than the labels that are there."""
         return binomial_cdf(self.rule.agreed, self.rule.records, self.rule_before.share - TOLERANCE) < 1 - SURE
 
 
@@ -161,8 +161,8 @@ def _keyed(frame: pd.DataFrame) -> list[tuple[int, str, str]]:
 
 def inserted(raw: bytes, rows: Sequence[Sequence[str]], behind: int) -> bytes:
     """A CSV with rows behind its first `behind` ones, ended as its header is; every other byte as it was."""
-    mark = codecs.BOM_UTF8 if raw.startswith(codecs.BOM_UTF8) else b""
-    lines = list(io.StringIO(raw.removeprefix(mark).decode(), newline=""))
+    bom = codecs.BOM_UTF8 if raw.startswith(codecs.BOM_UTF8) else b""
+    lines = list(io.StringIO(raw.removeprefix(bom).decode(), newline=""))
     reader = csv.reader(lines, strict=True)
     ends = [reader.line_num for row in reader if not is_blank_row(row)]  # lines read when each row was complete
     head, tail = "".join(lines[: ends[behind]]), "".join(lines[ends[behind] :])
@@ -170,7 +170,7 @@ def inserted(raw: bytes, rows: Sequence[Sequence[str]], behind: int) -> bytes:
     between = "" if head.endswith(("\r", "\n")) else end
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator=end).writerows(rows)
-    return mark + f"{head}{between}{text.getvalue()}{tail}".encode()
+    return bom + f"{head}{between}{text.getvalue()}{tail}".encode()
 
 
 def _agreement(frame: pd.DataFrame) -> Agreement:

@@ -1,7 +1,7 @@
-"""A raw CSV -> validated records with key, origin and folds, and a report of what was found.
+"""A raw CSV -> validated records with key, origin and folds, and a report on the file.
 
 Every row goes through the same validator that judges requests. One bad row refuses the whole file, with row and
-column of each offender: a training set is mended at its source, never silently thinned. Rows are counted as a
+column of each offender: errors are corrected at their source, and no row is dropped silently. Rows are counted as a
 spreadsheet shows them, the header being row 1.
 """
 
@@ -45,7 +45,7 @@ SHOWN_CHARACTERS = 40
 
 @dataclass(frozen=True)
 class DataReport:
-    """What `clean` found in a file; aggregated figures only."""
+    """What a file holds; aggregated figures only."""
 
     sha256: str
     source: Source
@@ -109,7 +109,7 @@ def shown(value: object) -> str:
 
 
 def offences(values: dict[str, object], row: int) -> list[str]:
-    """What the contract has against one row, a line for each column; empty for a good one."""
+    """What is wrong with one row by the contract, a line for each column; empty for a good one."""
     try:
         Record.model_validate(values)
     except ValidationError as error:
@@ -129,7 +129,7 @@ def typed(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """The table with numbers as float64 and the columns in the contract's order, the level last if there is one.
 
     Args:
-        table: Cells as text; its index are the row numbers to tell.
+        table: Cells as text; its index has the row numbers that messages name.
         name: What to call the table.
 
     Raises:
@@ -176,7 +176,7 @@ def origins(rows: int, source: Source, collected_rows: int | None) -> NDArray[np
 
 
 def clean(raw: bytes, name: str, params: Params) -> tuple[pd.DataFrame, DataReport]:
-    """Records ready for training, columns `PROCESSED`, in the file's order, and what was found.
+    """Records ready for training, columns `PROCESSED`, in the file's order, and the report on the file.
 
     Raises:
         DataError: The file breaks the contract, has no levels, or is too small to train and measure on.

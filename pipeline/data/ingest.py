@@ -22,7 +22,7 @@ from pipeline.repo import dvc_read
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The page of UCI dataset 544, which its licence asks to name.
+# The page of UCI dataset 544; its licence asks for a link to it.
 UCI_PAGE = "https://doi.org/10.24432/C5H31Z"
 
 CONNECT_SECONDS, READ_SECONDS, RETRIES = 5, 30, 2
@@ -85,9 +85,9 @@ def ingest(
     raise SourceError("\n".join([f"{tried}:", *failures, advice]))
 
 
-def _refuse_other(what: str, found: str, expected: str, advice: str) -> None:
-    if found != expected:
-        raise DataError(f"{what} is not the pinned data: SHA-256 {found}, expected {expected}. {advice}")
+def _refuse_other(what: str, sha256: str, expected: str, advice: str) -> None:
+    if sha256 != expected:
+        raise DataError(f"{what} is not the pinned data: SHA-256 {sha256}, expected {expected}. {advice}")
 
 
 def _accept(path: Path, first: str = "") -> str:
@@ -95,12 +95,12 @@ def _accept(path: Path, first: str = "") -> str:
     return f"If it is meant to be the new data, {first}accept it with `{command}`"
 
 
-def _not_published(url: str, found: str, expected: str, failures: list[str]) -> NotPublishedError:
+def _not_published(url: str, sha256: str, expected: str, failures: list[str]) -> NotPublishedError:
     added = (
-        "If records were added (`pipeline ingest --add`), DVC alone has the pinned file: whoever added them runs "
-        "`dvc push`, and `dvc remote list` here must name that remote, with credentials that may read it."
+        "If records were added (`pipeline ingest --add`), DVC alone has the pinned file: the person who added them "
+        "runs `dvc push`, and `dvc remote list` here must name that remote, with credentials that may read it."
     )
-    first = f"what {url} gives is not the pinned data: SHA-256 {found}, expected {expected}."
+    first = f"what {url} gives is not the pinned data: SHA-256 {sha256}, expected {expected}."
     return NotPublishedError("\n".join([first, *failures, added, f"{_accept(Path('FILE'), 'download it and ')}."]))
 
 

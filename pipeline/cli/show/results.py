@@ -13,7 +13,7 @@ from pipeline.files import Layout, read_json
 
 if TYPE_CHECKING:
     from pipeline.loop.retrain import Retrained
-    from pipeline.model.predict import Predicted
+    from pipeline.model.predict import PredictionSummary
     from pipeline.model.reproduce import Reproduction
 
 SHOWN_DIGITS = 12
@@ -124,7 +124,7 @@ def retrained(done: "Retrained", verdict: RenderableType) -> RenderableType:
     return Group(*parts)
 
 
-def predicted(done: "Predicted") -> RenderableType:
+def predicted(done: "PredictionSummary") -> RenderableType:
     """How many rows were scored and rejected, and how many were answered with each level."""
     shown = table(f"{done.scored} of {done.rows} rows scored")
     shown.add_column("level")
