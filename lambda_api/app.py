@@ -223,7 +223,7 @@ def _pages(app: FastAPI) -> None:
 
 
 class _Direct(APIRoute):
-    """A route that hands the request itself to its function: `Reader` is quicker than FastAPI and names each problem."""
+    """A route that hands the request itself to its function: `Reader` is quicker and names each problem."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The function as it is."""

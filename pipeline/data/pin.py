@@ -38,11 +38,12 @@ def take(additions: Additions, params_file: Path, target: Path, *, force: bool =
         DataError: The grown data cannot be cleaned; nothing was written.
         RaceLostError: The data is another one by now; nothing was written.
     """
+    rule, before = additions.rule, additions.rule_before
     if additions.contradicts and not force:
         raise AdditionRefusal(
-            f"{additions.name}: the BMI rule gives {additions.rule.share:.1%} of the {additions.rule.records} new labels, "
-            f"but {additions.rule_before.share:.1%} of those that are there: they may be shuffled, or of another column. "
-            "Look at the file; if it is right, say --force, and the gate will judge what it makes. Nothing was written"
+            f"{additions.name}: the BMI rule gives {rule.share:.1%} of the {rule.records} new labels, but "
+            f"{before.share:.1%} of those that are there: they may be shuffled, or of another column. Look "
+            "at the file; if it is right, say --force, and the gate will judge what it makes. Nothing was written"
         )
     if {file_digest(target), parameters.load(params_file).data.sha256} != {additions.base_sha256}:
         raise RaceLostError(

@@ -2,8 +2,8 @@
 
 The sample lets everything run with no network: tests, a first try, a fork without access. Only `profile.json` was
 made from real people. It holds seven quantiles and rounded shares for each level and column, from the 1st to the 99th
-percentile, and nothing else, so that no single person shows. Weight is not profiled; it is drawn as BMI times height squared.
-The standard library's generator makes the records, because its stream never changes.
+percentile, and nothing else, so that no single person shows. Weight is not profiled; it is drawn as BMI times height
+squared. The standard library's generator makes the records, because its stream never changes.
 """
 
 import csv

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 from lambda_api.contract import BMI_CUTS, BMI_RANGE, LEVELS, RISK, TARGET, columns, fingerprint
+from pipeline.data.ingest import UCI_PAGE
 from pipeline.data.records import FOLD, GROUP_FOLD, KEY, NO_GROUP, ORIGIN
 from pipeline.report.markdown import cell, table
 
@@ -14,9 +15,9 @@ ADDED: dict[str, str] = {
 }
 """Columns that `clean` puts beside the contract's, and what they hold."""
 
-CITATION = """\
+CITATION = f"""\
 Estimation of Obesity Levels Based On Eating Habits and Physical Condition (2019). UCI Machine Learning Repository,
-dataset 544. https://doi.org/10.24432/C5H31Z. Licence: CC BY 4.0. Described in: Fabio Mendoza Palechor and Alexis de la
+dataset 544. {UCI_PAGE}. Licence: CC BY 4.0. Described in: Fabio Mendoza Palechor and Alexis de la
 Hoz Manotas, *Dataset for estimation of obesity levels based on eating habits and physical condition in individuals
 from Colombia, Peru and Mexico*, Data in Brief 25 (2019) 104344, https://doi.org/10.1016/j.dib.2019.104344."""
 

@@ -17,6 +17,7 @@ from pipeline.data.ingest import Ingested, ingest
 from pipeline.data.pin import accept, pin
 from pipeline.errors import DataError, NotPublishedError, ParamsError, SourceError
 from pipeline.files import RAW_NAME, digest
+from pipeline.params import Params
 from tests.paths import ROOT
 
 CONTENT = b"Gender,Age\r\nFemale,21\r\n"
@@ -167,8 +168,8 @@ def test_what_the_publisher_sends_must_have_the_pinned_digest(publisher: type[Pu
         f"what {server.url} gives is not the pinned data: SHA-256 {digest(b'news')}, expected {SHA256}.",
         "  DVC's cache or remote: no DVC repository here",
         (
-            "If records were added (`pipeline ingest --add`), DVC alone has the pinned file: whoever added them runs "
-            "`dvc push`, and `dvc remote list` here must name that remote, with credentials that may read it."
+            "If records were added (`pipeline ingest --add`), DVC alone has the pinned file: the person who added "
+            "them runs `dvc push`, and `dvc remote list` here must name that remote, with credentials that may read it."
         ),
         "If it is meant to be the new data, download it and accept it with `pipeline ingest --from FILE --accept`.",
     ]
@@ -208,9 +209,11 @@ def test_accepting_new_data_records_its_digest_and_keeps_the_comments(small_csv:
     before = (ROOT / "params.yaml").read_text(encoding="utf-8")
     params_file.write_text(before, encoding="utf-8")
     found = accept(small_csv, None, params_file, TARGET)
-    pinned = parameters.load(ROOT / "params.yaml").data
-    expected = before.replace(pinned.sha256, found.sha256).replace("collected_rows: 498", "collected_rows: null")
+    pin_line = next(line for line in before.splitlines() if line.startswith("  sha256: "))
+    expected = before.replace(pin_line, f"  sha256: {found.sha256}", 1)
+    expected = expected.replace("collected_rows: 498", "collected_rows: null")
     assert params_file.read_text(encoding="utf-8") == expected
+    assert parameters.load(params_file).data.published == parameters.load(ROOT / "params.yaml").data.published
     assert TARGET.read_bytes() == small_csv.read_bytes()
     assert ingest(TARGET, parameters.load(params_file).data.sha256, NOWHERE).sha256 == digest(small_csv.read_bytes())
 
@@ -229,6 +232,13 @@ def test_data_that_cannot_be_used_is_not_accepted(small_csv: Path, collected: st
         accept(source, 10**6, params_file, TARGET)
     assert params_file.read_bytes() == (ROOT / "params.yaml").read_bytes()
     assert not TARGET.exists()
+
+
+def test_the_published_digest_stands_in_one_place(params: Params) -> None:
+    folders = ("pipeline", "lambda_api", "golden_hook", "benchmarks", "tests")
+    sources = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert [path for path in sources if params.data.published in path.read_text(encoding="utf-8")] == []
+    assert (ROOT / "params.yaml").read_text(encoding="utf-8").count(params.data.published) == 1
 
 
 def test_the_data_and_its_pin_are_written_both_or_none(small_csv: Path) -> None:
