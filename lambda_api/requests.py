@@ -65,7 +65,7 @@ class RequestError(Exception):
         self.problems = problems
 
     def kinds(self) -> dict[str, int]:
-        """How often each contract column had each kind of problem; what a client wrote itself is not named."""
+        """How often each contract column had each kind of problem; names that a client made up are not among them."""
         counts: dict[str, int] = {}
         for problem in self.problems:
             name = next((part for part in problem.loc if part in Record.model_fields), "request")

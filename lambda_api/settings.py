@@ -81,7 +81,7 @@ class Settings:
             bugs.
     """
 
-    model_dir: Path = _setting(_BESIDE_THE_CODE, Path)  # noqa: RUF009  `field` in other clothes
+    model_dir: Path = _setting(_BESIDE_THE_CODE, Path)  # noqa: RUF009  `_setting` returns a dataclass field
     max_records: int = _setting(5_000, _whole_number(1, 10_000))
     max_body_bytes: int = _setting(6_000_000, _whole_number(1_000, 6_000_000))
     cors_origins: tuple[str, ...] = _setting((), _origins)

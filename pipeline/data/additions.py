@@ -16,7 +16,7 @@ import pandas as pd
 from lambda_api.contract import LEVELS, TARGET, is_blank_row
 from pipeline.data.clean import origins, read_text_table, typed
 from pipeline.data.records import COLUMNS, key, rule_levels
-from pipeline.data.shift import Moved, moved
+from pipeline.data.shift import ColumnShift, moved
 from pipeline.errors import DataError
 from pipeline.files import digest
 from pipeline.intervals import binomial_cdf
@@ -57,7 +57,7 @@ class Additions:
     repeated: int
     levels: Mapping[str, int]
     beside: str
-    moved: tuple[Moved, ...]
+    moved: tuple[ColumnShift, ...]
     rule: Agreement
     rule_before: Agreement
 

@@ -31,7 +31,7 @@ PIECE_BYTES = 65_536
 
 
 @dataclass(frozen=True)
-class Ingested:
+class RawFile:
     """Where the raw file lies, and where it came from."""
 
     path: Path
@@ -39,9 +39,7 @@ class Ingested:
     sha256: str
 
 
-def ingest(
-    target: Path, sha256: str, url: str, named: Path | None = None, progress: Progress = no_progress
-) -> Ingested:
+def ingest(target: Path, sha256: str, url: str, named: Path | None = None, progress: Progress = no_progress) -> RawFile:
     """Put the file with digest `sha256` at `target`, unless it lies there already.
 
     Args:
@@ -60,11 +58,11 @@ def ingest(
         _refuse_other(str(named), file_digest(named), sha256, _accept(named))
         if not target.is_file() or file_digest(target) != sha256:
             write_bytes(target, named.read_bytes())
-        return Ingested(target, str(named), sha256)
+        return RawFile(target, str(named), sha256)
     if target.is_file():
         other = f"{_accept(target)}; if records were added elsewhere since, `dvc pull`; if neither, remove it"
         _refuse_other(str(target), file_digest(target), sha256, other)
-        return Ingested(target, "already in place", sha256)
+        return RawFile(target, "already in place", sha256)
     failures = []
     for name, fetch in (("DVC's cache or remote", _from_dvc), (url, _from_publisher)):
         progress(f"look in {name}", 0, 1)
@@ -79,7 +77,7 @@ def ingest(
         if digest(content) != sha256:
             raise _not_published(name, digest(content), sha256, failures)
         write_bytes(target, content)
-        return Ingested(target, name, sha256)
+        return RawFile(target, name, sha256)
     tried = f"the data was not found here, in DVC or at {urlsplit(url).hostname} (SHA-256 {sha256})"
     advice = "Give the file: `make run DATA=path/to/file.csv`, or run without it: `make run DATA=sample`."
     raise SourceError("\n".join([f"{tried}:", *failures, advice]))

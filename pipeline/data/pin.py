@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline import params as parameters
 from pipeline.data.additions import Additions, grown
-from pipeline.data.ingest import Ingested, ingest
+from pipeline.data.ingest import RawFile, ingest
 from pipeline.errors import AdditionRefusal, DataError, RaceLostError
 from pipeline.files import digest, file_digest, read_data, replacing
 from pipeline.progress import Progress, no_progress
@@ -64,7 +64,7 @@ def pull_request(additions: Additions, dvc: str = "dvc") -> tuple[str, str, str]
     )
 
 
-def accept(source: Path, collected_rows: int | None, params_file: Path, target: Path) -> Ingested:
+def accept(source: Path, collected_rows: int | None, params_file: Path, target: Path) -> RawFile:
     """Make `source` the pinned data: validate it, put it at `target`, and record its digest in `params_file`.
 
     Raises:
@@ -76,7 +76,7 @@ def accept(source: Path, collected_rows: int | None, params_file: Path, target: 
     raw, params = read_data(source), parameters.load(params_file)
     refuse_sample(raw, str(source), params.sample.sha256)
     sha256 = pin(raw, str(source), collected_rows, params_file, target)
-    return Ingested(target, str(source), sha256)
+    return RawFile(target, str(source), sha256)
 
 
 def refuse_sample(raw: bytes, name: str, sample_sha256: str) -> None:

@@ -25,17 +25,17 @@ class Drift:
 
 
 @dataclass(frozen=True)
-class Moved:
+class ColumnShift:
     """How far a column of the new records lies from the old, and whether that is more than chance explains."""
 
     drift: Drift
     beyond_chance: bool
 
 
-def moved(old: pd.DataFrame, new: pd.DataFrame) -> tuple[Moved, ...]:
+def moved(old: pd.DataFrame, new: pd.DataFrame) -> tuple[ColumnShift, ...]:
     """Every column that moved at all and the level, the furthest first."""
     return tuple(
-        Moved(change, _beyond_chance(old[change.column], new[change.column]))
+        ColumnShift(change, _beyond_chance(old[change.column], new[change.column]))
         for change in drift(_summary(old), _summary(new))
     )
 

@@ -10,7 +10,7 @@ from pipeline.cli.show.results import table
 
 if TYPE_CHECKING:
     from pipeline.data.additions import Additions
-    from pipeline.data.shift import Moved
+    from pipeline.data.shift import ColumnShift
 
 
 def additions(new: "Additions") -> RenderableType:
@@ -34,7 +34,7 @@ def _origin(new: "Additions") -> str:
     return "" if new.beside == "all" else f"{new.beside} "
 
 
-def _amount(moved: "Moved") -> str:
+def _amount(moved: "ColumnShift") -> str:
     if moved.drift.kind == "mix":
         return f"{moved.drift.amount:.1%} of rows"
     return f"{moved.drift.amount:.2f} deviations" if math.isfinite(moved.drift.amount) else "away from a constant"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import params as parameters
-from pipeline.data.ingest import Ingested, ingest
+from pipeline.data.ingest import RawFile, ingest
 from pipeline.data.pin import accept, pin
 from pipeline.errors import DataError, NotPublishedError, ParamsError, SourceError
 from pipeline.files import RAW_NAME, digest
@@ -87,7 +87,7 @@ MEMBER = {f"folder__{RAW_NAME}": CONTENT, "readme.txt": b"hello"}
 def test_a_file_that_already_lies_there_is_taken() -> None:
     TARGET.parent.mkdir(parents=True)
     TARGET.write_bytes(CONTENT)
-    assert ingest(TARGET, SHA256, NOWHERE) == Ingested(TARGET, "already in place", SHA256)
+    assert ingest(TARGET, SHA256, NOWHERE) == RawFile(TARGET, "already in place", SHA256)
 
 
 def test_a_file_that_lies_there_and_is_another_is_refused_and_left_alone() -> None:
@@ -105,7 +105,7 @@ def test_a_file_that_lies_there_and_is_another_is_refused_and_left_alone() -> No
 
 def test_a_named_file_is_copied() -> None:
     Path("mine.csv").write_bytes(CONTENT)
-    assert ingest(TARGET, SHA256, NOWHERE, Path("mine.csv")) == Ingested(TARGET, "mine.csv", SHA256)
+    assert ingest(TARGET, SHA256, NOWHERE, Path("mine.csv")) == RawFile(TARGET, "mine.csv", SHA256)
     assert TARGET.read_bytes() == CONTENT
 
 
@@ -132,7 +132,7 @@ def test_the_publisher_may_send_the_file_or_a_zip_that_holds_it(publisher: type[
     server = publisher((200, body))
     heard: list[tuple[str, int, int]] = []
     found = ingest(TARGET, SHA256, server.url, progress=lambda *said: heard.append(said))
-    assert found == Ingested(TARGET, server.url, SHA256)
+    assert found == RawFile(TARGET, server.url, SHA256)
     assert TARGET.read_bytes() == CONTENT
     assert heard[-1] == ("download", len(body), len(body))
 
@@ -200,7 +200,7 @@ def test_dvc_gives_back_a_file_that_was_lost(tmp_path: Path) -> None:
     run(sys.executable, "-m", "dvc", "push", "-q")
     TARGET.unlink()
     shutil.rmtree(tmp_path / ".dvc/cache")
-    assert ingest(TARGET, SHA256, NOWHERE) == Ingested(TARGET, "DVC's cache or remote", SHA256)
+    assert ingest(TARGET, SHA256, NOWHERE) == RawFile(TARGET, "DVC's cache or remote", SHA256)
     assert TARGET.read_bytes() == CONTENT
 
 
