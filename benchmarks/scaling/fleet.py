@@ -43,7 +43,7 @@ class Fleet:
         self.busiest = self.alive = 0
 
     def move_to(self, time: float) -> None:
-        """Let environments finish, and end those that nobody has asked for too long."""
+        """Let environments finish, and end those that were idle for too long."""
         while self._busy and self._busy[0][0] <= time:
             done, ready = heapq.heappop(self._busy)
             if ready:

@@ -22,7 +22,7 @@ class Function:
     Attributes:
         warm: Seconds of single answers, drawn from at random.
         cold: Seconds of a first answer with all that precedes it.
-        idle: Seconds after which an environment that nobody asks ends. AWS does not say; people have measured from 5
+        idle: Seconds after which an idle environment ends. AWS does not say; people have measured from 5
             to 60 minutes.
         ready: Environments that wait from the start and never end (provisioned concurrency). They are taken from the
             account's concurrency; what exceeds them, or their requests a second, goes to ordinary ones.

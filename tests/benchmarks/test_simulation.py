@@ -17,9 +17,9 @@ TENTH = Function(warm=[0.1], cold=[1.0])
     [
         # One after another: the first is cold, the environment is used again and again.
         ([0, 1, 1.1, 1.3], TENTH, Quotas(), (1, 0, 0, 1, 1)),
-        # Whoever comes while it is busy waits for another one to start.
+        # A request that comes while it is busy waits for another one to start.
         ([0, 0.5, 2, 2.05], TENTH, Quotas(), (2, 0, 0, 2, 2)),
-        # After five minutes of nobody it is gone; a little earlier it is not.
+        # After five idle minutes it is gone; a little earlier it is not.
         ([0, 301.1], TENTH, Quotas(), (2, 0, 0, 1, 1)),
         ([0, 300.9], TENTH, Quotas(), (1, 0, 0, 1, 1)),
         # The one that answered last is asked first, so the other grows old, and two at once start another.
