@@ -134,7 +134,7 @@ bench: $(VENV)/.dev $(TOOLS)/.done ## measure the service beside what people do 
 
 .PHONY: scale
 scale: $(VENV)/.dev $(TOOLS)/.done ## measure the function by memory and what it costs; writes docs/scale.md (root, on Linux)
-	@python -m benchmarks.scale
+	@python -m benchmarks.scaling
 
 .PHONY: lock
 lock: $(VENV)/.uv ## resolve requirements/*.in anew into locked files with hashes

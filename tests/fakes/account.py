@@ -28,7 +28,7 @@ from xml.sax.saxutils import escape
 import boto3
 
 from pipeline.ship import gateway
-from pipeline.ship.emulate import Emulated, emulated
+from pipeline.ship.emulate import EmulatedFunction, emulated
 from tests.fakes.cloudformation import Stack
 from tests.fakes.lambda_endpoint import endpoint
 from tests.paths import ROOT
@@ -224,14 +224,14 @@ class Account:
         variables = json.loads((self.folder / f"{version}.json").read_text())
         return emulated(self.folder / version, variables, self.tools)
 
-    def running(self, version: str) -> Emulated:
+    def running(self, version: str) -> EmulatedFunction:
         """A published version, started where it is not running."""
         if version not in self.started:
             self.started[version] = self._stopped.enter_context(self._emulated(version))
         return self.started[version]
 
     def __post_init__(self) -> None:
-        self.started: dict[str, Emulated] = {}
+        self.started: dict[str, EmulatedFunction] = {}
         self._stopped = ExitStack()
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.files import digest
 from pipeline.ship import bundle
-from pipeline.ship.emulate import Emulated, emulated, template_environment
+from pipeline.ship.emulate import EmulatedFunction, emulated, template_environment
 from tests.fakes.lambda_endpoint import VERSION, endpoint
 from tests.paths import ROOT
 
@@ -28,7 +28,7 @@ def hook(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def judged(hook: Path, function: Emulated | None, tools: Path, seconds: float = 35) -> tuple[str, list[str]]:
+def judged(hook: Path, function: EmulatedFunction | None, tools: Path, seconds: float = 35) -> tuple[str, list[str]]:
     """The status that CodeDeploy got, and the differences that the hook found."""
     with endpoint(function) as aws:
         environment = {
@@ -55,7 +55,7 @@ def copy(built: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def function(built: Path, tools: Path) -> Iterator[Emulated]:
+def function(built: Path, tools: Path) -> Iterator[EmulatedFunction]:
     with emulated(built, template_environment(ROOT / "template.yaml"), tools) as running:
         yield running
 
@@ -79,7 +79,7 @@ def test_the_hook_is_its_code_and_the_golden_answers_and_is_the_same_from_every_
     assert bundle.folder_digest(tmp_path / "again") == bundle.folder_digest(hook)
 
 
-def test_the_packaged_model_passes_and_codedeploy_goes_on(hook: Path, function: Emulated, tools: Path) -> None:
+def test_the_packaged_model_passes_and_codedeploy_goes_on(hook: Path, function: EmulatedFunction, tools: Path) -> None:
     assert judged(hook, function, tools) == ("Succeeded", [])
 
 

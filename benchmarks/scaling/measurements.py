@@ -1,4 +1,4 @@
-"""benchmarks/scale.json: what was measured of the function, by memory, on one machine; `make scale` writes it."""
+"""scale.json -> what was measured of the function, by memory, on one machine; `make scale` writes it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict
 from pipeline.errors import ModelFileError
 from pipeline.files import read_bytes
 
-MEASURED = Path("benchmarks/scale.json")
+PATH = Path("benchmarks/scaling/scale.json")
 
 
-class _Block(BaseModel):
+class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Size(_Block):
+class Size(_Frozen):
     """One size of memory, with the share of the processor that AWS gives it; milliseconds unless said otherwise.
 
     Attributes:
@@ -53,14 +53,14 @@ class Size(_Block):
     answer_bytes: int
 
 
-class SideBySide(_Block):
+class SideBySide(_Frozen):
     """Environments that work at the same time, each busy, and the requests a second of all of them."""
 
     environments: int
     a_second: float
 
 
-class Container(_Block):
+class Container(_Frozen):
     """The same application under uvicorn with a share of a core: requests a second when it is never idle."""
 
     vcpu: float
@@ -70,7 +70,7 @@ class Container(_Block):
     p99: float
 
 
-class Measured(_Block):
+class Measurements(_Frozen):
     """All of it, and on what."""
 
     machine: str
@@ -97,13 +97,13 @@ def quantiles(values: Sequence[float], count: int = 100) -> tuple[float, ...]:
     return tuple(ranked[int((place + 0.5) / count * len(ranked))] for place in range(count))
 
 
-def load(path: Path = MEASURED) -> Measured:
+def load(path: Path = PATH) -> Measurements:
     """The measurements in a file.
 
     Raises:
         ModelFileError: There is no such file, or it is of another version.
     """
     try:
-        return Measured.model_validate_json(read_bytes(path, "make scale"))
+        return Measurements.model_validate_json(read_bytes(path, "make scale"))
     except ValueError as error:
         raise ModelFileError(f"{path} is not what `make scale` writes now: make it again\n{error}") from None
