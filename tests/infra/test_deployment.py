@@ -1,7 +1,6 @@
 """From the registry to an address that answers, and back: the real commands, sam and Lambda's runtime, without AWS."""
 
 import json
-import logging
 import os
 import shutil
 import subprocess
@@ -12,17 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pipeline.params import Params
-from pipeline.registry import Registry, portable
+from pipeline.registry import Registry
 from tests.fakes.account import Account, account
-from tests.lambda_api.conftest import tools
+from tests.fixtures.registry import copy_registry
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.xdist_group("built")
-
-__all__ = ["tools"]
 
 NAME = "obesity_classifier"
 BUCKET = "artifacts"
@@ -60,21 +56,6 @@ class Place:
         assert done.returncode == 0, done.stderr
         told: dict[str, Any] = json.loads(done.stdout)
         return told
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield f"http://localhost:{server.get_host_and_port()[1]}"
-    server.stop()
-
-
-def copy_registry(two_versions: Path, root: Path) -> None:
-    shutil.copy(two_versions, root)
-    shutil.copytree(two_versions.parent / "mlartifacts", root / "mlartifacts")
-    portable.relocate(root / "mlflow.db", two_versions.parent, root)
 
 
 @pytest.fixture(scope="module")

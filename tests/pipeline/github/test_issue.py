@@ -16,7 +16,7 @@ DRIFTING = drift.Seen("drifting", "Version 2 drifts since Monday: Weight", "## V
 WORSE = drift.Seen("drifting", "Version 2 drifts: Weight, BMI", "## Version 2 drifts: Weight, BMI\n")
 STEADY = drift.Seen("steady", "Steady: version 2", "## Steady: version 2\n")
 UNKNOWN = drift.Seen("unknown", "Too few requests to say", "## Too few requests to say\n")
-OPENED = f"""{drift.MARKER}
+OPENED = f"""{drift.COMMENT_MARKER}
 ## Version 2 drifts since Monday: Weight
 
 [Pictures of each column over time](https://github.example/picture), [the run that looked last](https://github.example/run/11).
@@ -73,10 +73,10 @@ def test_too_few_requests_neither_close_nor_change_the_issue(fake: FakeGitHub) -
 @pytest.mark.parametrize(
     ("body", "login", "more"),
     [
-        (f"{drift.MARKER}\nmine", "somebody", {}),
-        (f"look: {drift.MARKER}", BOT, {}),
-        (f"{drift.MARKER}\na change", BOT, {"pull_request": {"url": "https://github.example"}}),
-        (f"{drift.MARKER}\nlong ago", BOT, {"state": "closed"}),
+        (f"{drift.COMMENT_MARKER}\nmine", "somebody", {}),
+        (f"look: {drift.COMMENT_MARKER}", BOT, {}),
+        (f"{drift.COMMENT_MARKER}\na change", BOT, {"pull_request": {"url": "https://github.example"}}),
+        (f"{drift.COMMENT_MARKER}\nlong ago", BOT, {"state": "closed"}),
     ],
     ids=["a person's", "another purpose", "a pull request", "closed"],
 )

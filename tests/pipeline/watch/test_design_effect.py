@@ -7,7 +7,7 @@ import pytest
 from pipeline.watch import watch
 from pipeline.watch.lines import Reader
 from pipeline.watch.tally import Piece, design_effect
-from tests.fixtures.answers import MINUTE, START, Visits, batch, older, prediction
+from tests.fixtures.service_log import MINUTE, START, Visits, batch, older, prediction
 
 
 def pieces(lines: Sequence[bytes]) -> list[Piece]:

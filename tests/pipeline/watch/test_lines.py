@@ -10,7 +10,7 @@ from lambda_api.settings import Detail
 from lambda_api.telemetry import Telemetry
 from pipeline.watch.lines import Reader, piece
 from pipeline.watch.tally import ERRORS, PREDICTION, WARNED, Piece, Tally
-from tests.fixtures.answers import START, batch, event, people, prediction, refusal
+from tests.fixtures.service_log import START, batch, event, people, prediction, refusal
 
 ONE, *REST = people()
 GOOD = prediction(ONE, START)

@@ -12,7 +12,7 @@ from pipeline.watch import watch, watch_log
 from pipeline.watch.lines import Reader
 from pipeline.watch.log import LATE, LONGEST, FileLog, files, in_order, lines
 from pipeline.watch.tally import Piece
-from tests.fixtures.answers import MINUTE, START, Visits, older, refusal
+from tests.fixtures.service_log import MINUTE, START, Visits, older, refusal
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 

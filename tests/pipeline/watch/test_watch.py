@@ -12,7 +12,7 @@ from pipeline.watch import Terms, references, watch, watch_log
 from pipeline.watch.tally import NAMES
 from pipeline.watch.terms import moment
 from pipeline.watch.watched import Lines, Watched, iso
-from tests.fixtures.answers import MINUTE, START, Visits, older
+from tests.fixtures.service_log import MINUTE, START, Visits, older
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from pipeline.report.figures import RULE, drawing
 from pipeline.watch import Watched, picture, references, watch, words
 from pipeline.watch.tally import MEASURES
-from tests.fixtures.answers import Visits, older
+from tests.fixtures.service_log import Visits, older
 
 
 def shown(found: Watched, width: int = 100) -> str:
