@@ -30,11 +30,11 @@ from pipeline.files import Layout, write_text
 from pipeline.intervals import wilson
 from pipeline.model.guards import plausible_people
 from pipeline.ship.package import package_layout
-from pipeline.watch.judgement import BODY_ALPHA, DEVIATIONS, OTHER_ALPHA, psi_quantile
-from pipeline.watch.lines import Reader
-from pipeline.watch.tally import MEASURES, NAMES, Piece
-from pipeline.watch.terms import DEFAULT
-from pipeline.watch.windows import Version
+from pipeline.watch.detector import DEVIATIONS, KEY_ALPHA, OTHER_ALPHA, psi_quantile
+from pipeline.watch.entries import EntryReader, LogEntry
+from pipeline.watch.measures import MEASURES, NAMES
+from pipeline.watch.settings import DEFAULT, WatchSettings
+from pipeline.watch.windows import VersionTracker
 
 ROOT = Path(__file__).parents[1]
 DOCUMENT = ROOT / "docs/drift.md"
@@ -65,11 +65,11 @@ LEAST_SHOWN = 0.01
 """A measure that raises fewer alarms did so by chance."""
 
 MISTYPED = 0.02
-REFUSED = Piece(0, "1")
+REFUSED = LogEntry(0, "1")
 
 Person = dict[str, Any]
 Change = Callable[[Person, random.Random], Person]
-Pool = Sequence[Piece]
+Pool = Sequence[LogEntry]
 
 
 @dataclass(frozen=True)
@@ -206,7 +206,7 @@ def populations(layout: Layout) -> dict[str, list[Person]]:
     return {name: people[list(COLUMNS)].to_dict("records") for name, people in found.items()}  # type: ignore[misc]
 
 
-def pool(service: Service, people: Sequence[Person], change: Change) -> list[Piece]:
+def pool(service: Service, people: Sequence[Person], change: Change) -> list[LogEntry]:
     """What the service logs when each of the people asks once, read back by the watch."""
     log, telemetry, chance = io.StringIO(), Telemetry("1"), random.Random(1)  # noqa: S311  invents people
     with contextlib.redirect_stdout(log):
@@ -217,15 +217,15 @@ def pool(service: Service, people: Sequence[Person], change: Change) -> list[Pie
                 telemetry.predicted("id", service.answer([Record.model_validate(values)]), 0.0)
             except ValidationError:
                 telemetry.refused("id", 422, {})
-    return list(Reader().pieces(log.getvalue().splitlines()))
+    return list(EntryReader().entries(log.getvalue().splitlines()))
 
 
-def requests(chance: random.Random, people: Pool, count: int, scenario: Scenario) -> list[Piece]:
+def requests(chance: random.Random, people: Pool, count: int, scenario: Scenario) -> list[LogEntry]:
     """So many requests, a few of them mistyped."""
-    drawn: list[Piece] = []
+    drawn: list[LogEntry] = []
     while len(drawn) < count:
         drawn += chance.choices(people, k=scenario.at_once) * scenario.each
-    return [REFUSED if chance.random() < MISTYPED else piece for piece in drawn[:count]]
+    return [REFUSED if chance.random() < MISTYPED else entry for entry in drawn[:count]]
 
 
 def block(scenario: Scenario, number: int, before: Pool, after: Pool) -> Outcome:
@@ -233,15 +233,15 @@ def block(scenario: Scenario, number: int, before: Pool, after: Pool) -> Outcome
     alarms, measures = 0, Counter[str]()
     for check in range(number * BLOCK, (number + 1) * BLOCK):
         chance = random.Random(f"{scenario.name}/{check}")  # noqa: S311  the same checks each time
-        watched = Version(scenario.window, scenario.reference, None, None)
-        for piece in requests(chance, before, 2 * scenario.reference, scenario):
-            if not watched.has_reference:
-                watched.add(piece)
-        for piece in requests(chance, after, scenario.window, scenario):
-            watched.add(piece)
-        found = watched.watched(answering=True, training=None).drifting
-        alarms += bool(found)
-        measures.update(finding.what for finding in found)
+        tracker = VersionTracker(WatchSettings(scenario.window, scenario.reference))
+        for entry in requests(chance, before, 2 * scenario.reference, scenario):
+            if not tracker.has_reference:
+                tracker.add(entry)
+        for entry in requests(chance, after, scenario.window, scenario):
+            tracker.add(entry)
+        drifted = tracker.summary(active=True, training=None).drifted
+        alarms += bool(drifted)
+        measures.update(measure.name for measure in drifted)
     return Outcome(alarms, BLOCK, measures)
 
 
@@ -279,7 +279,7 @@ def limits() -> str:
     reach = {name: float(DEVIATIONS[NAMES.index(name)]) * (factor / 12) ** 0.5 for name in ("BMI", "Age")}
     return (
         f"{len(MEASURES)} measures are judged, {sum(measure.ordered for measure in MEASURES)} of them by their shift "
-        f"as well. A shift of BMI and of the prediction may each raise a false alarm in {BODY_ALPHA:.1%} of checks, "
+        f"as well. A shift of BMI and of the prediction may each raise a false alarm in {KEY_ALPHA:.1%} of checks, "
         f"everything else together in {OTHER_ALPHA:.1%}. For a window of {DEFAULT.window} and a reference of "
         f"{DEFAULT.reference} that makes:\n\n"
         f"| bins compared | PSI that chance explains |\n| ---: | ---: |\n{bins}\n"

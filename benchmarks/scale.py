@@ -298,7 +298,7 @@ def measure(layout: Layout) -> measured.Measured:
     with tempfile.TemporaryDirectory() as temporary:
         model = Path(temporary, "model")
         manifest = package_layout(layout, model)
-        package = bundle.build(Path(temporary, "built"), model)
+        package = bundle.build_function(Path(temporary, "built"), model)
         built = package.folder
         version = subprocess.run([emulate.runtime_python(), "-V"], capture_output=True, text=True, check=True)
         return measured.Measured(

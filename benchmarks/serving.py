@@ -351,7 +351,7 @@ def sizes(model: Path, scratch: Path) -> list[str]:
 
     lines = ["| package | unzipped | zipped |", "| --- | ---: | ---: |"]
     for arch in bundle.PLATFORMS:
-        built = bundle.build(scratch / arch, model, arch)
+        built = bundle.build_function(scratch / arch, model, arch)
         lines.append(f"| {arch} | {built.unzipped / 1e6:.1f} MB | {built.zipped / 1e6:.1f} MB |")
     return lines
 

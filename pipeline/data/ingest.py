@@ -67,7 +67,7 @@ def ingest(
     if target.is_file():
         other = f"{_accept(target)}; if records were added elsewhere since, `dvc pull`; if neither, remove it"
         _refuse_other(str(target), file_digest(target), sha256, other)
-        return Ingested(target, "where it already lay", sha256)
+        return Ingested(target, "already in place", sha256)
     failures = []
     for name, fetch in (("DVC's cache or remote", _from_dvc), (url, _from_publisher)):
         progress(f"look in {name}", 0, 1)

@@ -62,8 +62,8 @@ def documents(layout: Layout) -> dict[Path, str]:
 
     The model card is among them only where there are reports.
     """
-    found = {layout.root / DATA_DICTIONARY: data_dictionary()}
-    return found | ({layout.model_card: model_card(layout)} if layout.metrics.exists() else {})
+    dictionary = {layout.root / DATA_DICTIONARY: data_dictionary()}
+    return dictionary | ({layout.model_card: model_card(layout)} if layout.metrics.exists() else {})
 
 
 def stale(layout: Layout) -> list[Path]:

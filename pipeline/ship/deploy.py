@@ -20,10 +20,10 @@ from pipeline.progress import Progress, no_progress
 from pipeline.registry import Registry
 from pipeline.registry.versions import CHAMPION
 from pipeline.ship import bundle
-from pipeline.ship.address import Address, auth_mode
+from pipeline.ship.address import Address, parse_auth_mode
 from pipeline.ship.package import GOLDEN_FILE, MODEL_FOLDER, package_registered
 from pipeline.ship.sam import sam
-from pipeline.ship.stack import Shipped, Stack, Stage, description, existing, named, stack_name
+from pipeline.ship.stack import FunctionVersion, Stack, Stage, find_stack, get_stack, stack_name, version_description
 
 CONFIG = Path("samconfig.toml")
 BUILT, FUNCTION = Path(".aws-sam/build"), "ApiFunction"
@@ -45,7 +45,7 @@ class Deployed:
     """What answers after a deployment, where, and whether anything changed."""
 
     stage: Stage
-    shipped: Shipped
+    version: FunctionVersion
     address: Address
     changed: bool
 
@@ -78,12 +78,12 @@ def deploy(  # noqa: PLR0913  what a person decides
         CloudError: AWS refuses, or the stack needs a person first.
         RegistryError: There is no such version.
     """
-    before = named(stack_name(stage))
+    before = find_stack(stack_name(stage))
     _refuse_unready(stage, before)
-    live = before.live().shipped if before and "FunctionAlias" in before.outputs else None
+    live = before.live_alias().version if before and "FunctionAlias" in before.outputs else None
     progress(f"package {name}@{which}", 0, 1)
     manifest = package_registered(registry, name, which)
-    given = parameters(stage) | {"ModelDescription": description(manifest)}
+    given = parameters(stage) | {"ModelDescription": version_description(manifest)}
     if build:
         progress("build the functions", 0, 1)
         ours = {"MODEL": str(MODEL_FOLDER), "PYTHON": sys.executable, "ARCH": given.get("Architecture", "x86_64")}
@@ -91,15 +91,15 @@ def deploy(  # noqa: PLR0913  what a person decides
     _refuse_another_model(manifest)
     progress(f"deploy to {stage}: the new version is judged, then tried, then gets all requests", 0, 1)
     _deploy(stage, given | {"Release": _release(given)}, bucket)
-    stack = existing(stage)
-    shipped = stack.live().shipped
-    if shipped.model_sha256 != manifest.model_sha256:
+    stack = get_stack(stage)
+    version = stack.live_alias().version
+    if version.model_sha256 != manifest.model_sha256:
         raise DeploymentRefusal(
-            f"{stage} still answers with model {shipped.model}: a rollback took it there, and to the stack model "
+            f"{stage} still answers with model {version.model}: a rollback took it there, and to the stack model "
             f"{manifest.model_version} is nothing new. Send it all requests again with "
             f"`pipeline rollback --stage {stage} --to {manifest.model_version} --why ...`"
         )
-    address = Address(stack.output("ApiUrl").rstrip("/"), auth_mode(stack.output("AuthMode")))
+    address = Address(stack.output("ApiUrl").rstrip("/"), parse_auth_mode(stack.output("AuthMode")))
     progress(f"ask {address.url} for the golden answers", 0, 1)
     if found := address.differences(read_bytes(MODEL_FOLDER / GOLDEN_FILE, "pipeline package")):
         told = "\n".join(f"  {line}" for line in found)
@@ -107,7 +107,7 @@ def deploy(  # noqa: PLR0913  what a person decides
             f"{stage} is deployed and does not answer as the model must:\n{told}\n"
             f"Look at it, or take it back with `pipeline rollback --stage {stage}`"
         )
-    return Deployed(stage, shipped, address, changed=live != shipped)
+    return Deployed(stage, version, address, changed=live != version)
 
 
 def _deploy(stage: Stage, given: Mapping[str, str], bucket: str | None) -> None:
@@ -145,7 +145,7 @@ def _pairs(given: Mapping[str, str]) -> list[str]:
 
 def _release(given: Mapping[str, str]) -> str:
     """Of all that a version is made of, code and parameters: where it differs, another version is published."""
-    return digest("\n".join([bundle.digest(BUILT / FUNCTION), *sorted(_pairs(given))]).encode())
+    return digest("\n".join([bundle.folder_digest(BUILT / FUNCTION), *sorted(_pairs(given))]).encode())
 
 
 def _refuse_unready(stage: Stage, stack: Stack | None) -> None:
@@ -171,7 +171,7 @@ def _refuse_another_model(manifest: Manifest) -> None:
 
 def _why(stage: Stage) -> PipelineError:
     """What CloudFormation says about a deployment that failed."""
-    stack = named(stack_name(stage))
+    stack = find_stack(stack_name(stage))
     if stack is None:
         return CloudError(
             f"{stage} was not deployed, and there is still no stack {stack_name(stage)}: sam says above why"

@@ -90,6 +90,10 @@ def test_the_package_and_its_parameters_load_nothing_heavy() -> None:
     assert not loaded("import pipeline, pipeline.errors, pipeline.files, pipeline.params, pipeline.progress") & HEAVY
 
 
+def test_the_registry_loads_mlflow_only_when_it_is_asked() -> None:
+    assert not loaded("from pipeline.registry import Registry\nRegistry('sqlite:///mlflow.db')") & HEAVY
+
+
 def test_help_loads_nothing_heavy() -> None:
     statement = (
         "import atexit, runpy\n"

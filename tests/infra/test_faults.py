@@ -1,19 +1,18 @@
-"""What AWS refuses, told in one line by every command that asks it, and nothing begun."""
+"""Every command that asks AWS says in one line what AWS refused, and starts nothing."""
 
 import os
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from pipeline.cli.flow import main
 from tests.fakes.account import KEYS
+from tests.fixtures.called import called
+from tests.paths import ROOT
 
-Said = Callable[..., str]
 COMMANDS = (
     ("deploy", "--stage", "prod"),
     ("deployed", "--stage", "prod"),
@@ -48,26 +47,14 @@ def answering(code: str, status: int) -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Said:
-    """Gives the one line that a command says on its way out with 2; the environment names no AWS but what is given."""
-
-    def run(command: tuple[str, ...], **environment: str) -> str:
-        with monkeypatch.context() as patched:
-            for name in [name for name in os.environ if name.startswith(("AWS_", "MLFLOW"))]:
-                patched.delenv(name)
-            ours = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
-            for name, value in (ours | environment).items():
-                patched.setenv(name, value)
-            patched.setattr(sys, "argv", ["pipeline", *command])
-            with pytest.raises(SystemExit) as left:
-                main()
-        printed = capsys.readouterr()
-        assert (left.value.code, printed.out) == (2, "")
-        (line,) = printed.err.splitlines()
-        return line
-
-    return run
+def said(folder: Path, command: tuple[str, ...], **environment: str) -> str:
+    """The one line that a command says on its way out with 2."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW"))}
+    settings = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(folder)}
+    done = called(*command, folder=ROOT, environment=clean | settings | environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    return line
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
@@ -77,30 +64,30 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
         (
             "ExpiredToken",
             403,
-            "AWS does not take these credentials (ExpiredToken), they may have expired: log in to AWS",
+            "AWS does not accept these credentials (ExpiredToken); they may have expired: log in to AWS",
         ),
         ("AccessDenied", 403, "AWS refuses these credentials (AccessDenied)"),
-        ("Throttling", 400, "AWS asks to slow down (Throttling): wait a minute, then run again"),
+        ("Throttling", 400, "AWS limits the rate of requests (Throttling): wait a minute, then run again"),
     ],
 )
 def test_what_aws_refuses_is_one_line_with_a_remedy(
-    said: Said, command: tuple[str, ...], code: str, status: int, words: str
+    tmp_path: Path, command: tuple[str, ...], code: str, status: int, words: str
 ) -> None:
     with answering(code, status) as address:
-        line = said(command, **KEYS, AWS_ENDPOINT_URL=address)
+        line = said(tmp_path, command, **KEYS, AWS_ENDPOINT_URL=address)
     assert line.startswith("CloudError: the stack obesity-levels-")
     assert words in line
     assert "testing" not in line
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_without_credentials_or_a_network_the_line_says_so(said: Said, command: tuple[str, ...]) -> None:
-    assert "(NoCredentialsError): log in to AWS" in said(command, AWS_DEFAULT_REGION="eu-central-1")
+def test_without_credentials_or_a_network_the_line_says_so(tmp_path: Path, command: tuple[str, ...]) -> None:
+    assert "(NoCredentialsError): log in to AWS" in said(tmp_path, command, AWS_DEFAULT_REGION="eu-central-1")
     nowhere = "http://127.0.0.1:9"
-    assert "(EndpointConnectionError): check the network" in said(command, **KEYS, AWS_ENDPOINT_URL=nowhere)
+    assert "(EndpointConnectionError): check the network" in said(tmp_path, command, **KEYS, AWS_ENDPOINT_URL=nowhere)
 
 
-def test_a_stage_that_is_none_is_refused(said: Said) -> None:
-    assert said(("deployed", "--stage", "production")) == (
+def test_a_stage_that_is_none_is_refused(tmp_path: Path) -> None:
+    assert said(tmp_path, ("deployed", "--stage", "production")) == (
         "InputError: --stage: got 'production', expected one of dev, staging, prod"
     )

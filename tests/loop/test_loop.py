@@ -13,6 +13,8 @@ import pytest
 
 from golden_hook.golden import differences
 from lambda_api.app import start
+from pipeline import params as parameters
+from pipeline.files import Layout
 from pipeline.params import Params
 from pipeline.ship import gateway
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serving
@@ -82,6 +84,47 @@ def packaged(place: Project) -> str:
     return str(json.loads((place.root / "build/model/manifest.json").read_text())["model_version"])
 
 
+def proposed(clone: Project, records: str) -> str:
+    """The branch on which somebody adds new records, by the commands that are printed; reported, and pushed."""
+    (clone.root / "new.csv").write_text(records, encoding="utf-8")
+    added = clone.run("ingest", "--add", "new.csv")  # the pinned data is not there yet: DVC's remote has it
+    assert added.returncode == 0, added.stdout + added.stderr
+    said = added.stdout.splitlines()
+    assert "200 new records in new.csv" in said
+    assert "First tell DVC" not in added.stdout
+    commands = [
+        line.removeprefix("  ") for line in said[said.index("Three commands put it into a pull request:") + 1 :]
+    ]
+    assert len(commands) == 3
+    for command in commands:
+        clone.shell(command)
+    assert "new.csv" in clone.shell("git status --porcelain")  # people's answers are never committed
+    assert clone.shell("git status --porcelain --untracked-files=no") == ""
+    report = clone.run("report", "--against", "origin/main").stdout
+    assert "The data changed: 200 records added, 0 removed, 0 with another level. Of the added, 1" in report
+    assert "paired, 600" in report
+    return clone.shell("git branch --show-current").strip()
+
+
+def merged(team: Project, branch: str) -> None:
+    """The branch is merged, and its model becomes the champion."""
+    team.shell(f"git fetch --quiet && git merge --quiet origin/{branch}")
+    old = team.run("retrain")
+    assert (old.returncode, "if records were added elsewhere since, `dvc pull`" in old.stderr) == (2, True), old.stderr
+    team.shell("dvc pull --quiet")
+    done = team.run("retrain")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "none: everything is up to date" in done.stdout
+    assert "champion    version 2 (was version 1)" in done.stdout
+    champion = team.registry().champion(NAME)
+    assert champion is not None
+    assert champion.number == 2
+    assert champion.tags["data_sha256"] == parameters.load(team.root / "params.yaml").data.sha256
+    verdict = Layout(team.root).verdict.read_text(encoding="utf-8")
+    assert "on the 600 records that the champion was judged on as well" in verdict
+    assert "of 200 right" in verdict
+
+
 @pytest.mark.usefixtures("event_loop_in_this_thread")
 def test_the_world_moves_and_the_loop_brings_a_new_model_to_users(
     team: Project, clone: Project, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -94,25 +137,12 @@ def test_the_world_moves_and_the_loop_brings_a_new_model_to_users(
 
         drifting = team.run("watch", "--log", str(log))
         assert drifting.returncode == 3, drifting.stdout + drifting.stderr
-        assert "DriftRefusal: version 1 drifts since " in drifting.stderr
+        assert "DriftRefusal: drift in version 1 since " in drifting.stderr
         assert watched(team, log, github, monkeypatch) == ["open", "start", "update"]
         assert "| `Weight` |" in github.issues[0]["body"]
 
-        (clone.root / "new.csv").write_text(synthetic_records(params, 200, seed=99), encoding="utf-8")
-        added = clone.run("ingest", "--add", "new.csv")
-        assert added.returncode == 0, added.stdout + added.stderr
-        for command in added.stdout.splitlines()[-3:]:
-            clone.shell(command)
-        report = clone.run("report", "--against", "origin/main").stdout
-        assert "The data changed: 200 records added" in report
-        branch = clone.shell("git branch --show-current").strip()
-
-        team.shell(f"git fetch --quiet && git merge --quiet origin/{branch} && dvc pull --quiet")
-        merged = team.run("retrain")
-        assert merged.returncode == 0, merged.stdout + merged.stderr
-        champion = team.registry().champion(NAME)
-        assert champion is not None
-        assert champion.number == 2
+        branch = proposed(clone, synthetic_records(params, 200, seed=99))
+        merged(team, branch)
 
         assert packaged(team) == "2"
         asked(team, shuffled_people(15)[:500], log)

@@ -84,7 +84,7 @@ MEMBER = {f"folder__{RAW_NAME}": CONTENT, "readme.txt": b"hello"}
 def test_a_file_that_already_lies_there_is_taken() -> None:
     TARGET.parent.mkdir(parents=True)
     TARGET.write_bytes(CONTENT)
-    assert ingest(TARGET, SHA256, NOWHERE) == Ingested(TARGET, "where it already lay", SHA256)
+    assert ingest(TARGET, SHA256, NOWHERE) == Ingested(TARGET, "already in place", SHA256)
 
 
 def test_a_file_that_lies_there_and_is_another_is_refused_and_left_alone() -> None:

@@ -105,8 +105,8 @@ def test_a_better_model_is_told_in_full() -> None:
 | plausible people | 0.9000 | 0.9000 | 0 | [-0.0141, +0.0141] |  |
 | calibration error, out of fold | 0.0100 | 0.0100 | 0 | - |  |
 
-Differences with 95% intervals; an arrow only where all of it is on one side of 0. Both answers to the same records \
-are not at hand: the intervals join the two figures' own, which finds less than there may be.
+Differences with 95% intervals; an arrow only where all of it is on one side of 0. The two models' answers to the same \
+records are not here; intervals are wider and may miss small differences.
 
 <details><summary>Recall of each level: 2 better</summary>
 

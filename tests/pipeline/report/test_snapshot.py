@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli.flow import app
+from pipeline.cli.main import app
 from pipeline.errors import InputError, ModelFileError
 from pipeline.repo import default_base
 from pipeline.report import comparison

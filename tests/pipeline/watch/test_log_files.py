@@ -8,10 +8,16 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import LogError
-from pipeline.watch import watch, watch_log
-from pipeline.watch.lines import Reader
-from pipeline.watch.log import LATE, LONGEST, FileLog, files, in_order, lines
-from pipeline.watch.tally import Piece
+from pipeline.watch import watch_lines, watch_log
+from pipeline.watch.entries import EntryReader, LogEntry
+from pipeline.watch.log_files import (
+    MAX_LINE_BYTES,
+    REORDERED_LINES,
+    LogFiles,
+    find_files,
+    in_time_order,
+    read_lines,
+)
 from tests.fixtures.service_log import MINUTE, START, Visits, older, refusal
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -25,38 +31,40 @@ def plain(content: bytes) -> bytes:
 def test_a_file_is_read_whether_it_is_compressed_or_not(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     path = tmp_path / "any.name"
     path.write_bytes(pack(b"one\ntwo\n\nthree"))
-    assert list(lines(path)) == [b"one\n", b"two\n", b"\n", b"three"]
+    assert list(read_lines(path)) == [b"one\n", b"two\n", b"\n", b"three"]
 
 
 def test_a_packed_file_that_was_cut_short_gives_what_is_whole_and_one_broken_line(tmp_path: Path) -> None:
     path, written = tmp_path / "a.gz", Visits().ask(1000)
     path.write_bytes(gzip.compress(b"".join(written))[:-2000])
-    found = watch_log(str(path), NOW)
-    assert 700 <= found.lines.used < 1000
-    assert (found.lines.broken, found.versions["3"].verdict) == (1, "steady")
+    summary = watch_log(str(path), NOW)
+    assert 700 <= summary.lines.used < 1000
+    assert (summary.lines.broken, summary.versions["3"].verdict) == (1, "steady")
 
 
 def test_a_packed_file_with_a_hole_is_read_up_to_the_hole(tmp_path: Path) -> None:
     path, packed = tmp_path / "a.gz", bytearray(gzip.compress(b"".join(Visits().ask(2000)), compresslevel=0))
     packed[-40_000:-39_000] = bytes(1000)
     path.write_bytes(packed)
-    found = watch_log(str(path), NOW)
-    assert found.lines.broken >= 1
-    assert found.lines.used > 1900
+    summary = watch_log(str(path), NOW)
+    assert summary.lines.broken >= 1
+    assert summary.lines.used > 1900
 
 
-@pytest.mark.parametrize("content", [b"", b"\x1f", b"\x1f\x8b", b"\x1f\x8bnot packed", b"\n\n", bytes(3 * LONGEST)])
-def test_a_file_without_a_line_of_ours_beside_a_log_changes_nothing(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"\x1f", b"\x1f\x8b", b"\x1f\x8bnot packed", b"\n\n", bytes(3 * MAX_LINE_BYTES)]
+)
+def test_a_file_without_a_line_of_the_service_beside_a_log_changes_nothing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.log").write_bytes(b"".join(Visits().ask(700)))
     (tmp_path / "b.log").write_bytes(content)
-    found = watch_log(str(tmp_path / "*.log"), NOW)
-    assert (found.lines.used, found.versions["3"].verdict) == (700, "steady")
+    summary = watch_log(str(tmp_path / "*.log"), NOW)
+    assert (summary.lines.used, summary.versions["3"].verdict) == (700, "steady")
 
 
 def test_a_line_longer_than_any_event_is_broken_and_the_next_one_is_read(tmp_path: Path) -> None:
     path, good = tmp_path / "a.log", Visits().ask(2)
-    path.write_bytes(good[0] + b'{"_aws"' + b"x" * (2 * LONGEST) + b"\n" + good[1])
-    assert list(lines(path)) == [good[0], None, good[1]]
+    path.write_bytes(good[0] + b'{"_aws"' + b"x" * (2 * MAX_LINE_BYTES) + b"\n" + good[1])
+    assert list(read_lines(path)) == [good[0], None, good[1]]
 
 
 def test_files_that_overlap_in_time_are_read_side_by_side(tmp_path: Path) -> None:
@@ -66,8 +74,8 @@ def test_files_that_overlap_in_time_are_read_side_by_side(tmp_path: Path) -> Non
         for part in range(2):
             content = b"".join(written[750 * part : 750 * (part + 1)][instance::3])
             (tmp_path / f"{instance}-{part}.log.gz").write_bytes(gzip.compress(content))
-    found = watch_log(str(tmp_path / "*.gz"), NOW)
-    assert found.as_json() == watch(written).as_json() | {"log": str(tmp_path / "*.gz")}
+    summary = watch_log(str(tmp_path / "*.gz"), NOW)
+    assert summary.as_json() == watch_lines(written).as_json() | {"log": str(tmp_path / "*.gz")}
 
 
 def test_a_file_is_open_only_as_long_as_its_own_time_lasts(tmp_path: Path) -> None:
@@ -75,9 +83,9 @@ def test_a_file_is_open_only_as_long_as_its_own_time_lasts(tmp_path: Path) -> No
     for number in range(5):
         (tmp_path / f"{number}.log").write_bytes(b"".join(visits.ask(20)))
     places: list[tuple[int, int]] = []
-    log = FileLog(files(f"{tmp_path}/*.log"), lambda _, done, total: places.append((done, total)))
+    log = LogFiles(find_files(f"{tmp_path}/*.log"), lambda _, done, total: places.append((done, total)))
     size = (tmp_path / "0.log").stat().st_size
-    read = log.pieces(Reader())
+    read = log.entries(EntryReader())
     next(read)
     assert max(done for done, _ in places) <= size
     assert sum(1 for _ in read) == 99
@@ -86,10 +94,14 @@ def test_a_file_is_open_only_as_long_as_its_own_time_lasts(tmp_path: Path) -> No
 
 
 def test_lines_find_their_place_if_they_are_not_too_late() -> None:
-    times = [*range(1, LATE), 0, LATE, LATE + 1]
-    assert [piece.time for piece in in_order(iter([Piece(time, "3") for time in times]))] == sorted(times)
-    late = [*range(1, LATE + 2), 0]
-    assert [piece.time for piece in in_order(iter([Piece(time, "3") for time in late]))] == [1, 0, *range(2, LATE + 2)]
+    times = [*range(1, REORDERED_LINES), 0, REORDERED_LINES, REORDERED_LINES + 1]
+    assert [entry.time for entry in in_time_order(iter([LogEntry(time, "3") for time in times]))] == sorted(times)
+    late = [*range(1, REORDERED_LINES + 2), 0]
+    assert [entry.time for entry in in_time_order(iter([LogEntry(time, "3") for time in late]))] == [
+        1,
+        0,
+        *range(2, REORDERED_LINES + 2),
+    ]
 
 
 def test_a_pattern_names_its_files_in_order_and_no_folders(tmp_path: Path) -> None:
@@ -97,27 +109,27 @@ def test_a_pattern_names_its_files_in_order_and_no_folders(tmp_path: Path) -> No
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "e.log").mkdir()
-    assert files(f"{tmp_path}/*.log") == (tmp_path / "a.log", tmp_path / "b.log")
-    assert files(f"{tmp_path}/**/*.log") == (tmp_path / "a.log", tmp_path / "b.log", tmp_path / "deep/d.log")
+    assert find_files(f"{tmp_path}/*.log") == (tmp_path / "a.log", tmp_path / "b.log")
+    assert find_files(f"{tmp_path}/**/*.log") == (tmp_path / "a.log", tmp_path / "b.log", tmp_path / "deep/d.log")
     (tmp_path / "[1].log").touch()
-    assert files(f"{tmp_path}/[1].log") == (tmp_path / "[1].log",)
+    assert find_files(f"{tmp_path}/[1].log") == (tmp_path / "[1].log",)
 
 
 @pytest.mark.parametrize(
-    ("named", "told"),
+    ("named", "message"),
     [
         ("gone.log", "no such file; expected FILE, a pattern in quotes, or cloudwatch:GROUP"),
-        ("*.log", "no file fits the pattern; expected FILE, a pattern in quotes, or cloudwatch:GROUP"),
+        ("*.log", "no file matches the pattern; expected FILE, a pattern in quotes, or cloudwatch:GROUP"),
         ("", "is a folder: name its files by a pattern in quotes"),
     ],
 )
-def test_what_names_no_file_is_refused(tmp_path: Path, named: str, told: str) -> None:
+def test_what_names_no_file_is_refused(tmp_path: Path, named: str, message: str) -> None:
     with pytest.raises(LogError) as raised:
-        files(f"{tmp_path}/{named}")
-    assert told in str(raised.value)
+        find_files(f"{tmp_path}/{named}")
+    assert message in str(raised.value)
 
 
-def test_refusals_alone_are_lines_of_ours_but_too_few_to_say(tmp_path: Path) -> None:
+def test_refusals_alone_are_lines_of_the_service_but_too_few_to_judge(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(b"".join(refusal(START + number * MINUTE) for number in range(300)))
     assert watch_log(str(path), NOW).versions["3"].verdict == "too few"

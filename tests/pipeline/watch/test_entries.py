@@ -1,4 +1,4 @@
-"""One line of a log is ours and fits, or it is counted as broken or foreign; nothing in it is ever believed unseen."""
+"""A line of a log is the service's and fits, or it is counted as broken or foreign; every number in it is checked."""
 
 import json
 
@@ -8,8 +8,9 @@ from lambda_api.bins import BINNINGS
 from lambda_api.service import Service
 from lambda_api.settings import Detail
 from lambda_api.telemetry import Telemetry
-from pipeline.watch.lines import Reader, piece
-from pipeline.watch.tally import ERRORS, PREDICTION, WARNED, Piece, Tally
+from pipeline.watch.counts import BinCounts
+from pipeline.watch.entries import EntryReader, LogEntry, parse_line
+from pipeline.watch.measures import ERRORS, PREDICTION, WARNED
 from tests.fixtures.service_log import START, batch, event, people, prediction, refusal
 
 ONE, *REST = people()
@@ -26,24 +27,26 @@ def rebinned(line: bytes, **bins: object) -> bytes:
 
 
 def test_an_answer_is_read_with_its_bins_level_and_warning() -> None:
-    found = piece(prediction(ONE, START, "v1.2", Confidence=0.75, warnings=2))
-    assert isinstance(found, Piece)
-    assert (found.time, found.version, found.records, found.confidence) == (START, "v1.2", 1, 0.75)
-    tally = Tally.of([found])
+    entry = parse_line(prediction(ONE, START, "v1.2", Confidence=0.75, warnings=2))
+    assert isinstance(entry, LogEntry)
+    assert (entry.time, entry.version, entry.records, entry.confidence) == (START, "v1.2", 1, 0.75)
+    counts = BinCounts.of_entries([entry])
     bins = json.loads(GOOD)["bins"]
-    assert {name: tally.measured(name).tolist().index(1) for name in BINNINGS} == bins
-    assert tally.measured(PREDICTION).sum() == 1
-    assert (tally.measured(WARNED).tolist(), tally.measured(ERRORS).tolist()) == ([0, 1], [1, 0])
+    assert {name: counts.of_measure(name).tolist().index(1) for name in BINNINGS} == bins
+    assert counts.of_measure(PREDICTION).sum() == 1
+    assert (counts.of_measure(WARNED).tolist(), counts.of_measure(ERRORS).tolist()) == ([0, 1], [1, 0])
 
 
 def test_a_batch_is_read_as_the_same_counts_as_its_records_one_by_one() -> None:
-    whole, single = piece(BATCH), [piece(prediction(person, START)) for person in REST[:5]]
-    assert isinstance(whole, Piece)
+    whole, single = parse_line(BATCH), [parse_line(prediction(person, START)) for person in REST[:5]]
+    assert isinstance(whole, LogEntry)
     assert whole.records == 5
-    singles = [found for found in single if isinstance(found, Piece)]
+    singles = [entry for entry in single if isinstance(entry, LogEntry)]
     columns = [*BINNINGS, PREDICTION, WARNED]
-    together, apart = Tally.of([whole]), Tally.of(singles)
-    assert [together.measured(name).tolist() for name in columns] == [apart.measured(name).tolist() for name in columns]
+    together, apart = BinCounts.of_entries([whole]), BinCounts.of_entries(singles)
+    assert [together.of_measure(name).tolist() for name in columns] == [
+        apart.of_measure(name).tolist() for name in columns
+    ]
 
 
 def test_what_the_service_writes_is_read(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,18 +56,18 @@ def test_what_the_service_writes_is_read(service: Service, capsys: pytest.Captur
     telemetry.refused("id", 422, {"Age greater_than_equal": 1})
     telemetry.failed("id", ZeroDivisionError())
 
-    reader = Reader()
-    pieces = list(reader.pieces(capsys.readouterr().out.splitlines()))
+    reader = EntryReader()
+    entries = list(reader.entries(capsys.readouterr().out.splitlines()))
 
     assert (reader.read, reader.used) == (4, 4)
-    assert [(found.version, found.records) for found in pieces] == [("7", 1), ("7", 1), ("7", 0), ("7", 0)]
+    assert [(entry.version, entry.records) for entry in entries] == [("7", 1), ("7", 1), ("7", 0), ("7", 0)]
 
 
 @pytest.mark.parametrize("detail", ["metrics", "off"])
 def test_lines_without_bins_are_foreign(service: Service, capsys: pytest.CaptureFixture[str], detail: Detail) -> None:
     Telemetry("7", detail).predicted("id", service.example(), 0.0)
     Telemetry("7", detail).predicted_batch("id", service.example(), 0.0)
-    assert set(map(piece, capsys.readouterr().out.splitlines())) <= {"foreign"}
+    assert set(map(parse_line, capsys.readouterr().out.splitlines())) <= {"foreign"}
 
 
 @pytest.mark.parametrize(
@@ -78,15 +81,15 @@ def test_lines_without_bins_are_foreign(service: Service, capsys: pytest.Capture
     ],
     ids=["export", "tail", "text", "no line end", "other order"],
 )
-def test_a_line_of_ours_is_found_as_other_tools_hand_it_on(line: bytes | str) -> None:
-    assert piece(line) == piece(GOOD)
+def test_a_line_of_the_service_is_read_as_other_tools_print_it(line: bytes | str) -> None:
+    assert parse_line(line) == parse_line(GOOD)
 
 
 FOREIGN = {
     "platform": b"REPORT RequestId: 1f2e Duration: 1.2 ms",
     "empty object": b"{}",
     "list": b"[1]",
-    "somebody's text": b"WARN {not json}",
+    "another program's text": b"WARN {not json}",
     "other program": b'{"level": "info", "event": "prediction"}',
     "other metrics": b'{"_aws": {"Timestamp": 1}, "Queue": 3}',
     "other event": event("startup", START),
@@ -112,7 +115,7 @@ BROKEN = {
     "no time": changed(GOOD, _aws={}),
     "no metrics": changed(GOOD, _aws=7),
     "time in text": changed(GOOD, _aws={"Timestamp": "now"}),
-    "time of nobody": changed(GOOD, _aws={"Timestamp": 10**30}),
+    "impossible time": changed(GOOD, _aws={"Timestamp": 10**30}),
     "no version": event("prediction", START, None),  # type: ignore[arg-type]
     "version of markup": changed(GOOD, model_version="<b>"),
     "long version": changed(GOOD, model_version="3" * 65),
@@ -133,18 +136,18 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("line", FOREIGN.values(), ids=list(FOREIGN))
-def test_a_line_that_is_not_ours_or_was_counted_in_other_bins_is_foreign(line: bytes) -> None:
-    assert piece(line) == "foreign"
+def test_a_line_of_another_program_or_counted_in_other_bins_is_foreign(line: bytes) -> None:
+    assert parse_line(line) == "foreign"
 
 
 @pytest.mark.parametrize("line", BROKEN.values(), ids=list(BROKEN))
 def test_a_line_that_cannot_be_read_is_broken(line: bytes) -> None:
-    assert piece(line) == "broken"
+    assert parse_line(line) == "broken"
 
 
 def test_every_line_is_counted_once_and_empty_ones_not_at_all() -> None:
-    reader = Reader()
+    reader = EntryReader()
     lines = [GOOD, b"\n", b"START", GOOD[:300], BATCH, b"  \n", refusal(START), *FOREIGN.values(), *BROKEN.values()]
-    assert [found.records for found in reader.pieces(lines)] == [1, 5, 0]
+    assert [entry.records for entry in reader.entries(lines)] == [1, 5, 0]
     assert (reader.read, reader.used) == (5 + len(FOREIGN) + len(BROKEN), 3)
     assert (reader.foreign, reader.broken) == (1 + len(FOREIGN), 1 + len(BROKEN))
