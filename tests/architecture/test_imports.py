@@ -153,3 +153,16 @@ def test_pure_modules_write_files_through_one_door() -> None:
     for name in (*stages, "data/sample", "report/write", "judge/gate"):
         module = ROOT / "pipeline" / f"{name}.py"
         assert not calls(module) & WRITERS, name
+
+
+def test_no_test_imports_another_test_or_a_conftest() -> None:
+    for module in (ROOT / "tests").rglob("*.py"):
+        parts = {part for name in imports(module) if name.startswith("tests.") for part in name.split(".")}
+        assert not {part for part in parts if part.startswith(("test_", "conftest"))}, module
+
+
+def test_conftest_and_fixtures_import_nothing_heavy_at_their_top() -> None:
+    names = sorted(path.stem for path in (ROOT / "tests/fixtures").glob("*.py"))
+    assert "trained" in names
+    statement = "import tests.conftest" + "".join(f", tests.fixtures.{name}" for name in names)
+    assert not loaded(statement) & (HEAVY - {"numpy"} | {"moto", "playwright"})

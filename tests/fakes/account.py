@@ -25,8 +25,6 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from urllib.request import Request, urlopen
 from xml.sax.saxutils import escape
 
-import boto3
-
 from pipeline.ship import gateway
 from pipeline.ship.emulate import EmulatedFunction, emulated
 from tests.fakes.cloudformation import Stack
@@ -66,6 +64,8 @@ class Account:
     def client(self, service: str) -> Any:
         """moto's service."""
         keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+        import boto3
+
         return boto3.client(service, endpoint_url=self.moto, region_name=REGION, **keys)
 
     def answers(self, event: dict[str, Any]) -> dict[str, Any]:

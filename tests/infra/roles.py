@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.fakes.cloudformation import Stack
 from tests.fakes.iam import allows, statements
-from tests.infra.conftest import read
+from tests.fixtures.templates import read
 
 Policy = Mapping[str, Any]
 

@@ -6,7 +6,6 @@ against its policies, as IAM does, but for conditions.
 """
 
 import json
-import logging
 import os
 import shutil
 import subprocess
@@ -21,16 +20,15 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
 from pipeline.errors import PipelineError
 from pipeline.registry import Registry
 from pipeline.registry.remote_store import pull, push
 from tests.fakes.cloudformation import Stack
-from tests.infra.conftest import read
+from tests.fixtures.registry import copy_registry
+from tests.fixtures.templates import read
 from tests.infra.roles import NUMBERS, OWNER
 from tests.paths import ROOT
-from tests.pipeline.registry.test_remote_store import home
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Tried to parse AWS:UserWarning"),
@@ -84,16 +82,12 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[Made]:
+def made(moto: str) -> Made:
     """The one-time stack of ada's repository."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    address = f"http://localhost:{server.get_host_and_port()[1]}"
     parameters = OWNER | NUMBERS
     client = boto3.client(
         "cloudformation",
-        endpoint_url=address,
+        endpoint_url=moto,
         region_name=REGION,
         aws_access_key_id="owner",
         aws_secret_access_key="owner",  # noqa: S106  invented
@@ -110,10 +104,9 @@ def made() -> Iterator[Made]:
     resources = client.list_stack_resources(StackName="obesity-levels-bootstrap")["StackResourceSummaries"]
     names = {item["LogicalResourceId"]: item.get("PhysicalResourceId", "") for item in resources}
     names |= {"Bucket": outputs["BucketName"], "Bucket.Arn": f"arn:aws:s3:::{outputs['BucketName']}"}
-    made = Made(address, outputs, Stack(read("infra/bootstrap.yaml"), parameters, names))
-    complete(made, names)
-    yield made
-    server.stop()
+    found = Made(moto, outputs, Stack(read("infra/bootstrap.yaml"), parameters, names))
+    complete(found, names)
+    return found
 
 
 def complete(made: Made, names: Mapping[str, str]) -> None:
@@ -254,7 +247,7 @@ def shell(made: Made, role: str) -> dict[str, str]:
 def test_main_publishes_the_registry_and_a_pull_request_reads_it_and_cannot_write(
     made: Made, two_versions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home(tmp_path / "main", two_versions, "*.onnx")
+    copy_registry(two_versions, tmp_path / "main", "*.onnx")
     mine, theirs = (Registry(f"sqlite:///{tmp_path}/{name}/mlflow.db") for name in ("main", "pull request"))
     publish, review = shell(made, "PublishRole"), shell(made, "ReadRole")
     url = made.outputs["RegistryUrl"]

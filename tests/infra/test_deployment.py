@@ -1,28 +1,24 @@
 """Deploy, status and rollback with the real commands, sam and Lambda's runtime, without AWS."""
 
 import json
-import logging
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pipeline.params import Params
-from pipeline.registry import Registry, portable
+from pipeline.registry import Registry
 from tests.fakes.account import Account, account
-from tests.lambda_api.conftest import tools
+from tests.fixtures.called import called
+from tests.fixtures.registry import copy_registry
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.xdist_group("built")
-
-__all__ = ["tools"]
 
 NAME = "obesity_classifier"
 BUCKET = "artifacts"
@@ -38,14 +34,8 @@ class Place:
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW", "CI"))}
         settings = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "", "ARTIFACTS_BUCKET": BUCKET}
-        return subprocess.run(
-            [sys.executable, "-m", "pipeline", *arguments],
-            cwd=self.root,
-            env=clean | self.account.environment | settings | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        named = clean | self.account.environment | settings | environment
+        return called(*arguments, folder=self.root, environment=named)
 
     @property
     def registry(self) -> Registry:
@@ -60,21 +50,6 @@ class Place:
         assert done.returncode == 0, done.stderr
         status: dict[str, Any] = json.loads(done.stdout)
         return status
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield f"http://localhost:{server.get_host_and_port()[1]}"
-    server.stop()
-
-
-def copy_registry(two_versions: Path, root: Path) -> None:
-    shutil.copy(two_versions, root)
-    shutil.copytree(two_versions.parent / "mlartifacts", root / "mlartifacts")
-    portable.relocate(root / "mlflow.db", two_versions.parent, root)
 
 
 @pytest.fixture(scope="module")

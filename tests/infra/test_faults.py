@@ -1,8 +1,6 @@
 """Every command that asks AWS says in one line what AWS refused, and starts nothing."""
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.account import KEYS
+from tests.fixtures.called import called
 from tests.paths import ROOT
 
 COMMANDS = (
@@ -51,15 +50,8 @@ def answering(code: str, status: int) -> Iterator[str]:
 def said(folder: Path, command: tuple[str, ...], **environment: str) -> str:
     """The one line that a command says on its way out with 2."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW"))}
-    settings = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "", "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(folder)}
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", *command],
-        cwd=ROOT,
-        env=clean | settings | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    settings = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(folder)}
+    done = called(*command, folder=ROOT, environment=clean | settings | environment)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     return line

@@ -11,7 +11,7 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from tests.fakes.cloudformation import Stack
 from tests.fakes.iam import listed, statements
-from tests.infra.conftest import allowed
+from tests.fixtures.templates import allowed
 from tests.infra.roles import NUMBERS, bootstrap, everything, may, policies
 
 Deployed = Callable[..., Stack]

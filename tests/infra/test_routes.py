@@ -11,7 +11,7 @@ from starlette.routing import Route
 from lambda_api.app import create_app
 from lambda_api.settings import Settings
 from tests.fakes.cloudformation import Stack
-from tests.infra.test_template import JWT
+from tests.fixtures.templates import JWT
 
 Deployed = Callable[..., Stack]
 

@@ -10,13 +10,12 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from tests.fakes.cloudformation import Stack
-from tests.infra.conftest import RELEASE, Expanded, allowed, expansions, read
+from tests.fixtures.templates import JWT, RELEASE, Expanded, allowed, expansions, read
 from tests.paths import ROOT
 
 Deployed = Callable[..., Stack]
 
 EMAIL = "ada@example.org"
-JWT = {"AuthMode": "jwt", "JwtIssuer": "https://issuer.example", "JwtAudience": "obesity,levels"}
 
 
 def test_sam_itself_reads_only_how_traffic_moves_and_the_release(expanded: Expanded) -> None:

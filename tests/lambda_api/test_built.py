@@ -1,7 +1,6 @@
 """The folder that Lambda unpacks, in Lambda's own runtime: what is missing in the package is missing here."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -23,7 +22,8 @@ from pipeline.errors import ModelFileError
 from pipeline.files import file_digest
 from pipeline.ship import bundle, gateway
 from pipeline.ship.emulate import EmulatedFunction, EmulationError, emulated, runtime_python, template_environment
-from tests.lambda_api.conftest import sam
+from tests.fixtures.project import Command
+from tests.fixtures.runtime import Sam
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.xdist_group("built")
@@ -44,9 +44,7 @@ def function(built: Path, tools: Path) -> Iterator[EmulatedFunction]:
         yield running
 
 
-def test_the_template_is_valid_to_sam_and_its_linter(tools: Path) -> None:
-    assert tools.is_dir()
-
+def test_the_template_is_valid_to_sam_and_its_linter(sam: Sam) -> None:
     done = sam("validate", "--lint", "--template", "template.yaml")
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -294,9 +292,8 @@ def test_a_function_may_be_a_single_file(tmp_path: Path, tools: Path) -> None:
         assert running.invoke({"status": 204}) == {"statusCode": 204}
 
 
-def test_building_without_a_model_fails_in_one_clear_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pipeline", "bundle", str(tmp_path / "out"), "--model", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ)
+def test_building_without_a_model_fails_in_one_clear_line(command: Command, tmp_path: Path) -> None:
+    done = command("bundle", str(tmp_path / "out"), "--model", str(tmp_path))
 
     assert done.returncode == 2
     line = f"{tmp_path} has no model.onnx and no manifest.json: package the champion with `pipeline package`"

@@ -7,7 +7,7 @@ import pytest
 from pipeline.files import Layout, digest, file_digest
 from tests.fakes.hub import Hub, Ran
 
-pytestmark = [pytest.mark.workflows, pytest.mark.xdist_group("workflows")]
+pytestmark = pytest.mark.xdist_group("workflows")
 
 NAME = "obesity_classifier"
 PUBLISHING_ROLE, READING_ROLE = (f"arn:aws:iam::123456789012:role/{use}" for use in ("publish", "read"))

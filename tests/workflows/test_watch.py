@@ -1,19 +1,18 @@
 """watch.yml, run as GitHub runs it, day after day: a log in CloudWatch, one issue, one retraining."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from pipeline.github.issue import TITLE
 from tests.fakes.github import FakeGitHub, serving
 from tests.fakes.hub import Hub, Ran
-from tests.fixtures.predictions import log, people
+from tests.fixtures.service_log import Person, log, shuffled_people
 
-pytestmark = [pytest.mark.workflows, pytest.mark.xdist_group("workflows")]
+pytestmark = pytest.mark.xdist_group("workflows")
 
 GROUP = "/aws/lambda/obesity-levels-prod"
 WATCHING_ROLE = "arn:aws:iam::123456789012:role/watch"
@@ -28,11 +27,12 @@ def github() -> Iterator[FakeGitHub]:
         yield found
 
 
-def asked(hub: Hub, frame: pd.DataFrame, hours_ago: int) -> None:
+def asked(hub: Hub, people: Sequence[Person], hours_ago: int) -> None:
     """People ask the service, a second apart."""
     logs, until = hub.client("logs"), datetime.now(UTC) - timedelta(hours=hours_ago)
     events = [
-        {"timestamp": json.loads(line)["_aws"]["Timestamp"], "message": line} for line in log(frame, until, version="1")
+        {"timestamp": json.loads(line)["_aws"]["Timestamp"], "message": line}
+        for line in log(people, until, version="1")
     ]
     for first in range(0, len(events), 100):
         logs.put_log_events(logGroupName=GROUP, logStreamName="one", logEvents=events[first : first + 100])
@@ -48,12 +48,12 @@ def days(first_hub: Hub, github: FakeGitHub, tmp_path_factory: pytest.TempPathFa
     logs = hub.client("logs")
     logs.create_log_group(logGroupName=GROUP)
     logs.create_log_stream(logGroupName=GROUP, logStreamName="one")
-    asked(hub, people()[:500], hours_ago=3)
-    asked(hub, people(15)[500:700], hours_ago=2)
+    asked(hub, shuffled_people()[:500], hours_ago=3)
+    asked(hub, shuffled_people(15)[500:700], hours_ago=2)
     found = []
     for day in range(3):
         if day == 2:
-            asked(hub, people()[700:900], hours_ago=1)
+            asked(hub, shuffled_people()[700:900], hours_ago=1)
         known = len(github.asked)
         ran = hub.act("schedule", "watch", {}, github.address, WATCH_LOG=f"cloudwatch:{GROUP}", RETRAIN_ON_DRIFT="true")
         assert ran.jobs == {"watch": "success", "report": "success"}, ran.said

@@ -2,11 +2,9 @@
 
 import io
 import shutil
-import subprocess
-import sys
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -187,17 +185,12 @@ def test_without_any_source_the_error_names_each_one_and_what_to_do() -> None:
     ]
 
 
-def test_dvc_gives_back_a_file_that_was_lost(tmp_path: Path) -> None:
-    def run(*command: str) -> None:
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-
-    run("git", "init", "-q")
-    run(sys.executable, "-m", "dvc", "init", "-q")
+def test_dvc_gives_back_a_file_that_was_lost(dvc: Callable[..., None], tmp_path: Path) -> None:
     TARGET.parent.mkdir(parents=True)
     TARGET.write_bytes(CONTENT)
-    run(sys.executable, "-m", "dvc", "add", "-q", str(TARGET))
-    run(sys.executable, "-m", "dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
-    run(sys.executable, "-m", "dvc", "push", "-q")
+    dvc("add", "-q", str(TARGET))
+    dvc("remote", "add", "-d", "store", str(tmp_path / "store"))
+    dvc("push", "-q")
     TARGET.unlink()
     shutil.rmtree(tmp_path / ".dvc/cache")
     assert ingest(TARGET, SHA256, NOWHERE) == RawFile(TARGET, "DVC's cache or remote", SHA256)

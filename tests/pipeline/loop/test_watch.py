@@ -1,23 +1,19 @@
 """The watch of one run after another: references outlive the runner and the log, and none is lost."""
 
 import json
-import logging
-import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-import boto3
 import pytest
-from botocore.client import BaseClient
-from moto.server import ThreadedMotoServer
 
+from pipeline import aws
 from pipeline.errors import RaceLostError
 from pipeline.github.issue import DriftReport
 from pipeline.loop import watch as ci_watch
 from pipeline.watch import WatchSettings, WatchSummary
-from tests.fixtures.predictions import log, people
+from tests.fixtures.service_log import log, shuffled_people
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 KEY = "registry/references.json"
@@ -28,7 +24,7 @@ WEEK = WatchSettings(since=NOW - timedelta(days=7))
 class Store:
     """A bucket, and the references that are kept in it."""
 
-    client: BaseClient
+    client: Any
     name: str
 
     @property
@@ -43,30 +39,18 @@ class Store:
         return content
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
-
-
 @pytest.fixture
-def store(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.chdir(tmp_path)
-    environment = {"AWS_ENDPOINT_URL": server, "AWS_DEFAULT_REGION": "us-east-1"}
-    for name, value in {**environment, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}.items():
-        monkeypatch.setenv(name, value)
-    found = Store(boto3.client("s3"), f"b-{uuid.uuid4().hex}")
-    found.client.create_bucket(Bucket=found.name)
-    return found
+    return Store(aws.client("s3"), bucket)
 
 
 def look(store: str | None, heavier: float = 0, *, first: int = 0, count: int = 700) -> WatchSummary:
     """What a run finds whose log holds so many people, so much heavier than usual from the 500th on."""
-    lines = [*log(people()[first:500], NOW - timedelta(hours=1)), *log(people(heavier)[500 : first + count], NOW)]
+    lines = [
+        *log(shuffled_people()[first:500], NOW - timedelta(hours=1)),
+        *log(shuffled_people(heavier)[500 : first + count], NOW),
+    ]
     Path("service.log").write_text("\n".join(lines), encoding="utf-8")
     return ci_watch.watch("service.log", store, NOW, WEEK)
 
@@ -100,7 +84,7 @@ def test_a_run_that_loses_the_race_for_the_references_is_refused(store: Store) -
     def meanwhile(*_: object) -> None:
         store.write(b"theirs")
 
-    Path("service.log").write_text("\n".join(log(people()[:700], NOW)), encoding="utf-8")
+    Path("service.log").write_text("\n".join(log(shuffled_people()[:700], NOW)), encoding="utf-8")
     with pytest.raises(RaceLostError, match=r"another run wrote .*: run again"):
         ci_watch.watch("service.log", store.url, NOW, WEEK, meanwhile)
     assert store.read() == b"theirs"

@@ -25,12 +25,13 @@ print(model.predict(pd.DataFrame([example()]))[0] in set(map(str, LEVELS)))
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
+def registry(new_store: Path) -> Registry:
+    folder = new_store.parent
     with tarfile.open(MADE) as archive:
-        archive.extractall(tmp_path, filter="data")
-    made_in = Path((tmp_path / "root.txt").read_text(encoding="utf-8"))
-    portable.relocate(tmp_path / "mlflow.db", made_in, tmp_path)
-    return Registry(f"sqlite:///{tmp_path}/mlflow.db")
+        archive.extractall(folder, filter="data")
+    made_in = Path((folder / "root.txt").read_text(encoding="utf-8"))
+    portable.relocate(new_store, made_in, folder)
+    return Registry(f"sqlite:///{new_store}")
 
 
 def test_it_is_listed_with_its_history(registry: Registry) -> None:

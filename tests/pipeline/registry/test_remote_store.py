@@ -1,18 +1,14 @@
 """A whole registry is copied through S3: to another folder, during a race, and after an interruption."""
 
 import json
-import logging
 import shutil
 import sqlite3
-import urllib.request
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
 from lambda_api.contract import example
@@ -20,59 +16,30 @@ from pipeline import s3
 from pipeline.cli.registry import app
 from pipeline.errors import RaceLostError, RegistryError
 from pipeline.files import file_digest
-from pipeline.registry import Registry, portable, remote_store
+from pipeline.registry import Registry, remote_store
 from pipeline.registry.remote_store import SyncResult, pull, push
+from tests.fixtures.aws import SECRET
+from tests.fixtures.registry import copy_registry
 
 NAME = "obesity_classifier"
-SECRET = "wJalrXUtnFEMI-not-a-real-secret"  # noqa: S105  invented, to see that no error quotes it
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The address of an S3 that runs in this process."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = ThreadedMotoServer(port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
 
 
 @pytest.fixture
-def url(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A prefix in a bucket of its own, reached as the environment says."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    bucket = f"b-{uuid.uuid4().hex}"
-    urllib.request.urlopen(urllib.request.Request(f"{server}/{bucket}", method="PUT")).close()  # noqa: S310  our own
-    return f"s3://{bucket}/registry"
-
-
-def home(folder: Path, two_versions: Path, kept: str) -> None:
-    """The two versions' store as a project has it, its artefacts beside it; of those only the ones that are kept."""
-    folder.mkdir(exist_ok=True)
-    shutil.copy(two_versions, folder)
-    for path in two_versions.parent.glob(f"mlartifacts/**/{kept}"):
-        if path.is_file():
-            target = folder / path.relative_to(two_versions.parent)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, target)
-    portable.relocate(folder / "mlflow.db", two_versions.parent, folder)
+def url(registry_url: str) -> str:
+    return registry_url
 
 
 @pytest.fixture
 def whole(two_versions: Path, tmp_path: Path) -> Registry:
     """A registry with two versions and all of their artefacts, in a folder whose name needs quoting in a URI."""
-    home(tmp_path / "first run's", two_versions, "*")
+    copy_registry(two_versions, tmp_path / "first run's")
     return at(tmp_path / "first run's")
 
 
 @pytest.fixture
 def first(two_versions: Path, tmp_path: Path) -> Registry:
-    """The same with few of its artefacts, because each one is a request."""
-    home(tmp_path / "first", two_versions, "*.onnx")
+    """The same with a few of its artefacts, as each one is a request."""
+    copy_registry(two_versions, tmp_path / "first", "*.onnx")
     return at(tmp_path / "first")
 
 
@@ -228,7 +195,7 @@ def test_of_two_pushes_at_the_same_moment_exactly_one_wins(first: Registry, url:
 def test_two_first_pushes_at_the_same_moment_do_not_overwrite_each_other(
     first: Registry, two_versions: Path, url: str, tmp_path: Path
 ) -> None:
-    home(tmp_path / "second", two_versions, "*.onnx")
+    copy_registry(two_versions, tmp_path / "second", "*.onnx")
     second = at(tmp_path / "second")
     second.promote(NAME, 2, "Production", expected=None)
     once_only = iter([True])

@@ -12,7 +12,7 @@ from pipeline.watch import WatchSettings, references, watch_lines, watch_log
 from pipeline.watch.measures import NAMES
 from pipeline.watch.settings import parse_since
 from pipeline.watch.summary import LineCounts, WatchSummary, iso
-from tests.fixtures.answers import MINUTE, START, Visits, older
+from tests.fixtures.service_log import MINUTE, START, Visits, older
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 

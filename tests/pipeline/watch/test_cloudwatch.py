@@ -1,46 +1,27 @@
 """A log group of a CloudWatch that runs in this process: page after page, and every way in which it can refuse."""
 
 import json
-import logging
 import time
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pipeline import aws
 from pipeline.errors import LogError, SourceError
 from pipeline.watch import WatchSettings, watch_lines, watch_log
 from pipeline.watch.summary import LineCounts
-from tests.fixtures.answers import MINUTE, Visits, older
+from tests.fixtures.aws import SECRET
+from tests.fixtures.service_log import MINUTE, Visits, older
 
 NOW = datetime.now(UTC)
-SECRET = "wJalrXUtnFEMI-not-a-real-secret"  # noqa: S105  a made-up one, to see that no message quotes it
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The address of an AWS that runs in this process."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = ThreadedMotoServer(port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
 
 
 @pytest.fixture
-def client(server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Its client for logs, as the environment says."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    return aws.client("logs")
+def client(logs_client: Any) -> Any:
+    return logs_client
 
 
 def put(client: Any, lines: list[bytes], streams: int = 2) -> str:

@@ -7,7 +7,7 @@ import pytest
 from pipeline.watch import watch_lines
 from pipeline.watch.counts import design_effect
 from pipeline.watch.entries import EntryReader, LogEntry
-from tests.fixtures.answers import MINUTE, START, Visits, batch, older, prediction
+from tests.fixtures.service_log import MINUTE, START, Visits, batch, older, prediction
 
 
 def entries(lines: Sequence[bytes]) -> list[LogEntry]:

@@ -11,7 +11,7 @@ from lambda_api.telemetry import Telemetry
 from pipeline.watch.counts import BinCounts
 from pipeline.watch.entries import EntryReader, LogEntry, parse_line
 from pipeline.watch.measures import ERRORS, PREDICTION, WARNED
-from tests.fixtures.answers import START, batch, event, people, prediction, refusal
+from tests.fixtures.service_log import START, batch, event, people, prediction, refusal
 
 ONE, *REST = people()
 GOOD = prediction(ONE, START)

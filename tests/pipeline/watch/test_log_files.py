@@ -18,7 +18,7 @@ from pipeline.watch.log_files import (
     in_time_order,
     read_lines,
 )
-from tests.fixtures.answers import MINUTE, START, Visits, older, refusal
+from tests.fixtures.service_log import MINUTE, START, Visits, older, refusal
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 

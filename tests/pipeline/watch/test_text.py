@@ -14,7 +14,8 @@ from pipeline.watch.measures import MEASURES
 from pipeline.watch.picture import version_figure, version_png
 from pipeline.watch.references import load_manifest
 from pipeline.watch.text import headline, issue_text, terminal_table
-from tests.fixtures.answers import Visits, older
+from tests.fixtures.service_log import Visits, older
+from tests.paths import expected
 
 
 def shown(summary: WatchSummary, width: int = 100) -> str:
@@ -55,38 +56,7 @@ What moved in version 3: its newest 200 records against its reference
 
 
 def test_an_issue_holds_all_that_a_person_needs_to_decide(drifting: WatchSummary) -> None:
-    assert (
-        issue_text(drifting)
-        == """\
-## Drift in version 3 since 2026-09-22 01:54: Age
-
-Version 3: its newest 200 records, compared with its first ones.
-
-| measure | change | recent higher | by chance | PSI | by chance |
-| --- | --- | ---: | ---: | ---: | ---: |
-| `Age` | mean about 24.5 -> 36.5 | 91% | 41% to 59% | 4.38 | up to 0.15 |
-
-- *Recent higher*: the share of all pairs of a recent and a reference record in which the recent value is higher.
-- *PSI*: population stability index; every change of the distribution raises it.
-- *By chance*: the range of the figure on its left if nothing has changed.
-
-| version | verdict | drifting since | records | windows |
-| --- | --- | --- | ---: | ---: |
-| 3 | drifting | 2026-09-22 01:54 | 1,000 | 3 |
-
-<details><summary>The newest windows of version 3</summary>
-
-| window, UTC | moved | records | confidence | warned | errors |
-| --- | --- | ---: | ---: | ---: | ---: |
-| 2026-09-21 22:34 to 2026-09-22 01:53 | steady | 200 | 90.0% | 0.0% | 0.0% |
-| 2026-09-22 01:54 to 2026-09-22 05:13 | Age | 198 | 90.0% | 0.0% | 1.0% |
-| 2026-09-22 03:36 to 2026-09-22 06:55 | Age | 200 | 90.0% | 0.0% | 0.0% |
-
-</details>
-
-1,004 lines read, 1,002 used, skipped: 1 foreign, 1 broken. What to do: `docs/operations.md`.
-"""
-    )
+    assert issue_text(drifting) == expected("drift-issue.md")
 
 
 def test_a_steady_version_is_named_in_one_line(steady: WatchSummary) -> None:
