@@ -50,13 +50,13 @@ def fetch(
     params: ParamsFile = PARAMS,
 ) -> None:
     """Fetch the version that is to be deployed to build/candidate/, so that its provenance can be verified."""
-    from pipeline import params as parameters
-    from pipeline.ship import signed as deployable
+    from pipeline.params import load
+    from pipeline.ship import signed
 
     with _annotated("model"):
-        fetched = deployable.fetch(parameters.load(params), store or None, version, sha256 or None, progress)
-    actions.hand_on(fetched.as_outputs())
-    say(f"{deployable.CANDIDATE}: version {fetched.version}, SHA-256 {fetched.sha256}")
+        candidate = signed.fetch(load(params), store or None, version, sha256 or None, progress)
+    actions.hand_on(candidate.as_outputs())
+    say(f"{signed.CANDIDATE}: version {candidate.version}, SHA-256 {candidate.sha256}")
 
 
 @app.command()
@@ -64,11 +64,11 @@ def contents(
     sha256: Annotated[str, typer.Option(envvar="SHA256", help="Of the graph that must be in it.")],
 ) -> None:
     """List every file of the built package with its SHA-256, in build/package.sha256, to be signed and verified."""
-    from pipeline.ship import signed as deployable
+    from pipeline.ship import signed
 
     with _annotated("package"):
-        found = deployable.contents(sha256)
-    say(f"{deployable.LISTING}: SHA-256 {found}")
+        listing = signed.contents(sha256)
+    say(f"{signed.LISTING}: SHA-256 {listing}")
 
 
 @app.command()
@@ -85,7 +85,7 @@ def watch(
 
     Drift is an answer here, not a failure: exit code 0. References are kept in S3 between runs.
     """
-    from pipeline.loop import watch as ci_watch
+    from pipeline.loop.watch import watch as watch_once
     from pipeline.watch import Terms, words
     from pipeline.watch.terms import moment
 
@@ -94,16 +94,16 @@ def watch(
         lost = "References are lost with this runner, so drift slower than the log is not seen: set REGISTRY_URL"
         annotate("warning", lost, title="references")
     with _annotated("watch"):
-        found = ci_watch.watch(log, store or None, now, Terms(since=moment(since, now)), progress)
-    actions.summarize(words.issue(found))
-    say(words.headline(found))
+        summary = watch_once(log, store or None, now, Terms(since=moment(since, now)), progress)
+    actions.summarize(words.issue(summary))
+    say(words.headline(summary))
 
 
 @app.command()
 def drift(  # noqa: PLR0913, PLR0917  what GitHub gives to every job
     folder: Annotated[Path, typer.Argument(help="What `ci watch` wrote.", show_default=False)],
     repository: Annotated[str, typer.Option(envvar="GITHUB_REPOSITORY", help="OWNER/NAME.")],
-    run_id: Annotated[str, typer.Option(envvar="GITHUB_RUN_ID", help="Of the run that speaks.")],
+    run_id: Annotated[str, typer.Option(envvar="GITHUB_RUN_ID", help="Of this run.")],
     picture: Annotated[str, typer.Option(envvar="PICTURE", help="Where the pictures are to be seen.")],
     branch: Annotated[str, typer.Option(envvar="GITHUB_REF_NAME", help="That retrain.yml is started on.")] = "main",
     retrain: Annotated[bool, typer.Option("--retrain", help="Start retrain.yml, once for each drift.")] = False,
@@ -112,12 +112,12 @@ def drift(  # noqa: PLR0913, PLR0917  what GitHub gives to every job
     token: Annotated[str, typer.Option(envvar="GITHUB_TOKEN", help="May write issues and start workflows.")] = "",
 ) -> None:
     """Keep one issue about drift: opened when it begins, updated while it lasts, closed when it is over."""
-    from pipeline.github import issue as door
     from pipeline.github.api import GitHub
+    from pipeline.github.issue import Run, Seen, tell
 
     if not token:
         raise InputError("GITHUB_TOKEN is empty: it must be a token that may write issues")
-    run = door.Run(repository, branch, f"{server}/{repository}/actions/runs/{run_id}", picture)
+    run = Run(repository, branch, f"{server}/{repository}/actions/runs/{run_id}", picture)
     with GitHub(api, token) as github:
-        for told in door.tell(github, run, door.Seen.of_folder(folder), retrain=retrain):
-            say(told)
+        for line in tell(github, run, Seen.of_folder(folder), retrain=retrain):
+            say(line)

@@ -20,7 +20,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import ModelFileError, SourceError
 from pipeline.files import Layout, Report, file_digest, number
-from pipeline.repo import commit_of, dvc_md5, dvc_read, git
+from pipeline.repo import commit_of, committed, dvc_md5, dvc_read
 
 AUTO = "auto"
 """Instead of a revision: `default_base` chooses."""
@@ -71,13 +71,14 @@ def of_revision(root: Path, rev: str) -> Snapshot:
 
     Raises:
         InputError: There is no such revision.
+        GitError: git refuses to read this repository.
         ModelFileError: A file in it is damaged.
     """
     commit = commit_of(root, rev)
     name = commit[:8] if commit.startswith(rev) else f"{rev} ({commit[:8]})"
 
     def read(path: str) -> bytes | None:
-        return git(root, "show", f"{commit}:./{path}")
+        return committed(root, commit, path)
 
     stages = _stages(read, name)
     metrics = _json(read, "reports/metrics.json", name)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import CloudError, InputError, PipelineError
+from pipeline.repo import git_or_none
 from pipeline.ship.sam import sam
 from pipeline.ship.stack import STAGES, Stack, named
 
@@ -46,29 +47,30 @@ def repository(given: str | None) -> Repository:
 
     Raises:
         InputError: None was named, and origin is not on GitHub; or the name is not owner/name.
+        GitError: git refuses to read this clone.
     """
     if given is None:
-        found = _REMOTE.search(_said("git", "remote", "get-url", "origin"))
-        if not found:
+        origin = _REMOTE.search((git_or_none("remote", "get-url", "origin") or b"").decode().strip())
+        if not origin:
             raise InputError("origin is not on GitHub: name the repository, make bootstrap REPOSITORY=owner/name")
-        owner, name = found[1], found[2]
+        owner, name = origin[1], origin[2]
     else:
         owner, slash, name = given.partition("/")
         if not (owner and slash and name) or "/" in name:
             raise InputError(f"--repository: got {given!r}, expected owner/name")
-    told = _said("gh", "api", f"repos/{owner}/{name}", "--jq", "{owner_id: .owner.id, id: .id}")
+    answer = _gh("api", f"repos/{owner}/{name}", "--jq", "{owner_id: .owner.id, id: .id}")
     try:
-        numbers = {key: str(int(value)) for key, value in json.loads(told).items()}
+        numbers = {key: str(int(value)) for key, value in json.loads(answer).items()}
     except ValueError:
         numbers = {}
     return Repository(owner, name, **numbers)
 
 
-def _said(*command: str) -> str:
-    """What a command prints; nothing if it is not there or fails."""
-    if shutil.which(command[0]) is None:
+def _gh(*arguments: str) -> str:
+    """What GitHub's command line prints; nothing if it is not there or fails."""
+    if (command := shutil.which("gh")) is None:
         return ""
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run([command, *arguments], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def bootstrap(where: Repository, provider: str = "") -> Stack:
@@ -85,7 +87,7 @@ def bootstrap(where: Repository, provider: str = "") -> Stack:
     pairs = [f"{name}={value}" for name, value in given.items()]
     order = ["--template-file", str(TEMPLATE), "--stack-name", STACK, "--capabilities", "CAPABILITY_NAMED_IAM"]
     order += ["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--tags", "project=obesity-levels"]
-    named(STACK)  # credentials and region first: what sam says of them helps nobody
+    named(STACK)  # credentials and region first: sam's own words do not name the remedy
     try:
         sam("deploy", *order, "--parameter-overrides", *pairs)
     except PipelineError:

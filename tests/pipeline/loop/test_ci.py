@@ -130,8 +130,8 @@ def test_a_stale_lock_is_put_back_and_the_right_one_handed_over(project: Path) -
     (project / "dvc.lock").write_text(right, encoding="utf-8")
     (project / "reports/metrics.json").write_text("{}\n", encoding="utf-8")
     assert ci.stale() == (
-        ci.Stale(Path("dvc.lock"), "stage train: forest"),
-        ci.Stale(Path("reports/metrics.json"), "its content"),
+        ci.StaleFile(Path("dvc.lock"), "stage train: forest"),
+        ci.StaleFile(Path("reports/metrics.json"), "its content"),
     )
     assert (project / "dvc.lock").read_text(encoding="utf-8") == wrong
     assert (ci.HANDED_OVER / "dvc.lock").read_text(encoding="utf-8") == right
@@ -172,8 +172,8 @@ def test_a_fork_that_cannot_read_the_added_records_runs_on_the_sample_and_nobody
     params = parameters.load()
     params = params.model_copy(update={"data": params.data.model_copy(update={"url": publisher})})
     with pytest.raises(NotPublishedError):
-        ci.repro(params, print, iter, publish=True)
-    why = ci.repro(params, print, iter, publish=False)
+        ci.repro(params, print, publish=True)
+    why = ci.repro(params, print, publish=False)
     assert why
     assert "DVC alone has the pinned file" in why
     assert ci.is_sample()
