@@ -20,6 +20,8 @@ from pipeline.progress import Progress
 _STARTED = re.compile(r"(?:Running stage '(?P<run>[^']+)':|Stage '(?P<cached>[^']+)' is cached)")
 _FAILED = re.compile(r"ERROR: failed to reproduce '(?P<stage>[^']+)': failed to run: .*, exited with (?P<code>-?\d+)$")
 _BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
+_PATIENCE = 20.0
+"""Seconds that an interrupted stage may take to end; one that was started with SIGINT ignored does not see it."""
 _NO_GIT = 127
 _SHELL_SIGNALS = 128
 """What a shell adds to the number of the signal that ended its command."""
@@ -41,7 +43,7 @@ def git_or_none(*arguments: str, root: Path = Path()) -> bytes | None:
     """What a git command prints; None where it finds nothing, or where there is no git or no repository.
 
     Raises:
-        GitError: There is a repository that git refuses to read, as one that belongs to somebody else.
+        GitError: There is a repository that git refuses to read, as one that another user owns.
     """
     done = _git(arguments, root)
     if done.returncode == 0:
@@ -55,7 +57,7 @@ def git_or_none(*arguments: str, root: Path = Path()) -> bytes | None:
 def _git(arguments: tuple[str, ...], root: Path) -> "subprocess.CompletedProcess[bytes]":
     command = ["git", *arguments]
     try:
-        english = os.environ | {"LC_ALL": "C"}  # its reasons are told apart by their words
+        english = os.environ | {"LC_ALL": "C"}  # a reason is recognized by its words
         return subprocess.run(command, cwd=root, env=english, capture_output=True, check=False)
     except OSError as error:
         return subprocess.CompletedProcess(command, _NO_GIT, b"", str(error).encode())
@@ -166,15 +168,17 @@ def stage_started(line: str) -> str | None:
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
-    """Interrupt DVC and the stage that it runs, if they still do, and wait; a second Ctrl-C kills them."""
+    """Interrupt DVC and the stage that it runs, if they still do, and wait; a second Ctrl-C or `_PATIENCE` kills them."""
+    if process.poll() is not None:
+        return
     try:
-        if process.poll() is None:
-            _signal(process, signal.SIGINT)
-            process.communicate()
-    except KeyboardInterrupt:
+        _signal(process, signal.SIGINT)
+        process.communicate(timeout=_PATIENCE)
+    except (KeyboardInterrupt, subprocess.TimeoutExpired) as error:
         _signal(process, signal.SIGKILL)
         process.wait()
-        raise
+        if isinstance(error, KeyboardInterrupt):
+            raise
 
 
 def _signal(process: "subprocess.Popen[str]", number: signal.Signals) -> None:

@@ -3,7 +3,7 @@
 Both answer today's records, each record by the fold graph that never saw it: a record's fold is its hash, so the
 champion's graphs have not seen today's rows of their fold either, even if the data grew since. Only records that one
 of the two gets right and the other wrong say anything (McNemar); the lower bound of the difference decides, so that
-luck alone promotes nobody. The champion's listing tells which records it was judged on, so that new ones are also
+luck alone promotes no challenger. The champion's listing says which records it was judged on, so that new ones are also
 looked at by themselves. What is measured here is weighed in `pipeline.judge.rules`.
 """
 

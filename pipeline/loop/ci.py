@@ -44,7 +44,7 @@ HANDED_OVER = Path("build/report")
 """What a run hands over: the report, the report files, and the lock that should have been committed."""
 
 ATTEMPTS = 3
-"""To push the registry, if somebody else pushed first."""
+"""To push the registry, if another run pushed first."""
 
 
 def layout() -> Layout:
@@ -202,7 +202,7 @@ def publish(params: Params, store: str | None, why: str, progress: Progress = no
         except RaceLostError:
             if attempt == ATTEMPTS - 1:
                 raise
-            progress("somebody else was first: decide again", attempt, ATTEMPTS)
+            progress("another run was first: decide again", attempt, ATTEMPTS)
     raise AssertionError  # pragma: no cover  the last attempt returns or raises
 
 

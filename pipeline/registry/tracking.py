@@ -1,7 +1,7 @@
 """A result and its Pipeline -> one MLflow run that holds all of it: parameters, figures, files, data, model.
 
-The Pipeline is stored as skops, with exactly the types in `TRUSTED_TYPES`: unlike a pickle, it builds nothing else
-when somebody loads it. It is there for notebooks; what ships is the ONNX graph.
+The Pipeline is stored as skops, with exactly the types in `TRUSTED_TYPES`: unlike a pickle, loading it builds nothing
+else. It is there for notebooks; what ships is the ONNX graph.
 """
 
 import tempfile

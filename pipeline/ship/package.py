@@ -28,7 +28,7 @@ from pipeline.registry.versions import CHAMPION, Version
 from pipeline.ship.signed import CANDIDATE
 
 MODEL_FOLDER = Path("build/model")
-"""Where the service finds its model unless told otherwise: `make serve` and the build of the Lambda."""
+"""Where the service finds its model by default: `make serve` and the build of the Lambda."""
 
 GOLDEN_FILE = "golden.json"
 

@@ -76,7 +76,7 @@ def test_a_run_that_loses_the_race_takes_the_registry_as_it_is_and_decides_again
             remote_store.push(rival.store, store)
 
     judged = ci.publish(parameters.load(), store, "a test", meanwhile)
-    assert told.count("somebody else was first: decide again") == 1
+    assert told.count("another run was first: decide again") == 1
     assert (judged.verdict.outcome, judged.champion) == ("unchanged", 1)
     (version,) = Registry(f"sqlite:///{project}/mlflow.db").versions(NAME)
     assert "liked" in version.aliases
