@@ -3,6 +3,7 @@
 ::
 
     PipelineError                 1  never raised itself
+    ├── StageError                -  a stage of DVC failed, with that stage's own exit code
     ├── InputError                2  something given is wrong; nothing was written
     │   ├── ParamsError              params.yaml: unknown key, wrong type, impossible value
     │   ├── DataError                a CSV or Parquet file: columns, categories, ranges, encoding, digest
@@ -11,6 +12,7 @@
     │   ├── LogError                 a log of predictions cannot be read, or holds no line of the service
     │   ├── ModelFileError           a model or report file is missing or not of this project
     │   ├── RegistryError            unknown model, version, alias or metric; store unreachable
+    │   ├── GitError                 git refuses to read or write this repository
     │   └── CloudError               AWS refuses, cannot be reached, or holds something else than expected
     └── Refusal                   3  everything given is right, and the answer is no
         ├── ParityError              the ONNX graph does not answer as the Pipeline does
@@ -23,7 +25,6 @@
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 SHOWN_OFFENDERS = 20
 
@@ -31,7 +32,20 @@ SHOWN_OFFENDERS = 20
 class PipelineError(Exception):
     """Root of all expected failures; its text says what was found, what was expected, and what to do."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1
+
+
+class StageError(PipelineError):
+    """A stage of DVC failed; it has said why itself.
+
+    Args:
+        message: Which stage.
+        exit_code: What it exited with.
+    """
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class InputError(PipelineError):
@@ -82,6 +96,10 @@ class ModelFileError(InputError):
 
 class RegistryError(InputError):
     """The registry has no such model, version, alias or metric, or cannot be reached."""
+
+
+class GitError(InputError):
+    """git refuses to read or write this repository; the text is its own reason, which names the remedy."""
 
 
 class CloudError(InputError):

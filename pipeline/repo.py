@@ -1,31 +1,70 @@
 """git and DVC, each asked in one place: what was committed, how the stages run, where data is pushed and fetched.
 
-The only module that starts git or imports DVC; both take a second, so they are loaded when first asked.
+The only module that starts git, and the only one that imports or starts DVC. DVC takes a second to import, so that is
+done by the function that needs it; the stages run in a process of their own, the same on a laptop as on a runner.
 """
 
 import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Generator
 from pathlib import Path
 
-from pipeline.errors import InputError, PipelineError, RaceLostError, SourceError
-from pipeline.progress import Fold, Progress, Say, no_progress
+from pipeline.errors import GitError, InputError, PipelineError, RaceLostError, SourceError, StageError
+from pipeline.progress import Progress
 
-INTERRUPTED = (-2, 130)
-"""What a stage exits with that Ctrl-C ended: by the signal, or by typer."""
+_STARTED = re.compile(r"(?:Running stage '(?P<run>[^']+)':|Stage '(?P<cached>[^']+)' is cached)")
+_FAILED = re.compile(r"ERROR: failed to reproduce '(?P<stage>[^']+)': failed to run: .*, exited with (?P<code>-?\d+)$")
+_BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
+_PATIENCE = 20.0
+"""Seconds that an interrupted stage may take to end; one that was started with SIGINT ignored does not see it."""
+_NO_GIT = 127
+_SHELL_SIGNALS = 128
+"""What a shell adds to the number of the signal that ended its command."""
 
 
-def git(root: Path, *arguments: str) -> bytes | None:
-    """What a git command prints; None where it fails, or there is no git or no repository."""
+def git(*arguments: str, root: Path = Path()) -> bytes:
+    """What a git command prints.
+
+    Raises:
+        GitError: It fails, or there is no git; the text is git's own reason, which names the remedy.
+    """
+    done = _git(arguments, root)
+    if done.returncode:
+        raise GitError(f"git {arguments[0]}: {_reason(done)}")
+    return done.stdout
+
+
+def git_or_none(*arguments: str, root: Path = Path()) -> bytes | None:
+    """What a git command prints; None where it finds nothing, or where there is no git or no repository.
+
+    Raises:
+        GitError: There is a repository that git refuses to read, as one that another user owns.
+    """
+    done = _git(arguments, root)
+    if done.returncode == 0:
+        return done.stdout
+    repository = _git(("rev-parse", "--git-dir"), root)
+    if repository.returncode not in {0, _NO_GIT} and b"not a git repository" not in repository.stderr:
+        raise GitError(f"git {arguments[0]}: {_reason(repository)}")
+    return None
+
+
+def _git(arguments: tuple[str, ...], root: Path) -> "subprocess.CompletedProcess[bytes]":
+    command = ["git", *arguments]
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)  # noqa: S607
-    except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None
+        english = os.environ | {"LC_ALL": "C"}  # a reason is recognized by its words
+        return subprocess.run(command, cwd=root, env=english, capture_output=True, check=False)
+    except OSError as error:
+        return subprocess.CompletedProcess(command, _NO_GIT, b"", str(error).encode())
+
+
+def _reason(done: "subprocess.CompletedProcess[bytes]") -> str:
+    return done.stderr.decode(errors="replace").strip() or f"exited with {done.returncode}"
 
 
 def commit_of(root: Path, rev: str) -> str:
@@ -33,14 +72,26 @@ def commit_of(root: Path, rev: str) -> str:
 
     Raises:
         InputError: There is no such commit here.
+        GitError: git refuses to read this repository.
     """
-    found = git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
-    if found is None:
+    commit = git_or_none("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}", root=root)
+    if commit is None:
         raise InputError(
             f"no commit {rev!r} here: name a branch, a tag or a commit of this git repository; in a shallow clone, "
             "fetch it first (`git fetch --unshallow`, or fetch-depth: 0 for actions/checkout)"
         )
-    return found.decode().strip()
+    return commit.decode().strip()
+
+
+def committed(root: Path, commit: str, path: str) -> bytes | None:
+    """A file's bytes in a commit; None if the commit has no such file.
+
+    Raises:
+        GitError: git cannot read it.
+    """
+    if not git("ls-tree", "-z", "--name-only", commit, "--", f"./{path}", root=root):
+        return None
+    return git("show", f"{commit}:./{path}", root=root)
 
 
 def default_base(root: Path) -> str | None:
@@ -48,100 +99,111 @@ def default_base(root: Path) -> str | None:
 
     On a branch it is the merge base with main, in a pull request with its target branch. On main itself it is HEAD
     while anything in the working tree differs from it, else the commit before.
+
+    Raises:
+        GitError: git refuses to read this repository.
     """
-    if git(root, "rev-parse", "HEAD") is None:
+    if git_or_none("rev-parse", "--verify", "--quiet", "HEAD", root=root) is None:
         return None
     target, head = os.environ.get("GITHUB_BASE_REF") or "main", commit_of(root, "HEAD")
-    places = (f"refs/remotes/origin/{target}", f"refs/heads/{target}")
-    found = next((commit for place in places if (commit := git(root, "merge-base", "HEAD", place))), None)
-    base = found.decode().strip() if found else head
-    if base != head or git(root, "status", "--porcelain", "--untracked-files=no"):
+    branches = (f"refs/remotes/origin/{target}", f"refs/heads/{target}")
+    shared = (git_or_none("merge-base", "HEAD", branch, root=root) for branch in branches)
+    base = next((commit.decode().strip() for commit in shared if commit), head)
+    if base != head or git("status", "--porcelain", "--untracked-files=no", root=root):
         return base
-    before = git(root, "rev-parse", "--verify", "--quiet", "HEAD~1")
+    before = git_or_none("rev-parse", "--verify", "--quiet", "HEAD~1", root=root)
     return before.decode().strip() if before else None
 
 
-def git_or_fail(*arguments: str) -> bytes:
-    """What a git command prints.
+def repro(*, force: bool = False) -> Generator[str]:
+    """Run the DVC stages here that are not up to date; every line that DVC and the stages print, as it comes.
 
-    Raises:
-        PipelineError: It fails; the text is git's own reason.
-    """
-    try:
-        return subprocess.run(["git", *arguments], capture_output=True, check=True).stdout  # noqa: S607
-    except subprocess.CalledProcessError as error:
-        raise PipelineError(f"git {arguments[0]}: {error.stderr.decode(errors='replace').strip()}") from None
-
-
-def dvc_repro(progress: Progress = no_progress) -> tuple[str, ...]:
-    """Bring every DVC stage here up to date; the names of those that had to run.
-
-    Raises:
-        PipelineError: A stage failed, with that stage's exit code; it has said why itself.
-        RaceLostError: Another process is running the stages.
-    """
-    progress("dvc repro", 0, 1)
-    from dvc.exceptions import DvcException, ReproductionError
-    from dvc.repo import Repo
-
-    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # stages say `python`
-    try:
-        with Repo() as repo:
-            return tuple(stage.addressing for stage in repo.reproduce())
-    except ReproductionError as error:
-        raise _failure(error, error.__cause__) from None
-    except DvcException as error:
-        raise _failure(error, error) from None
-
-
-def _failure(error: Exception, cause: BaseException | None) -> PipelineError:
-    from dvc.lock import LockError
-    from dvc.stage.exceptions import StageCmdFailedError
-
-    if isinstance(cause, LockError):
-        return RaceLostError(f"another process is running the stages here: wait, then run again. DVC says: {cause}")
-    if not isinstance(cause, StageCmdFailedError):
-        return PipelineError(f"dvc: {error}" if cause in (None, error) else f"dvc: {error}: {cause}")
-    code = int(found[1]) if (found := re.search(r"exited with (-?\d+)", str(cause))) else 1
-    if code in INTERRUPTED:
-        raise KeyboardInterrupt
-    if code < 0:
-        return PipelineError(f"{error}: the system ended it with signal {-code}; run again")
-    failure = PipelineError(f"{error}; mend what it says above and run again")
-    failure.exit_code = code  # type: ignore[misc]
-    return failure
-
-
-def dvc_repro_anew(say: Say, fold: Fold) -> None:
-    """Run every DVC stage anew, whatever it is known to have made.
+    Safe to repeat: stages replace their files whole. A caller that stops reading, as by Ctrl-C, ends them first; close
+    the iterator (`contextlib.closing`), so that this happens at once.
 
     Args:
-        say: Called with every line that DVC and its stages print.
-        fold: Turns those lines into what is said.
+        force: Run every stage, whatever it is known to have made.
 
     Raises:
-        PipelineError: A stage failed, with that stage's exit code.
+        StageError: A stage failed, with that stage's exit code; it has said why itself.
+        KeyboardInterrupt: A stage was interrupted.
+        RaceLostError: Another process is running the stages here.
+        InputError: DVC cannot work here; it has said why itself.
     """
-    said = list[str]()
-
-    def heard(stream: Iterable[str]) -> Iterable[str]:
-        for line in stream:
-            said.append(line.rstrip("\n"))
-            yield said[-1]
-
-    order = [sys.executable, "-m", "dvc", "repro", "--force", "--no-run-cache"]
+    command = [sys.executable, "-m", "dvc", "repro", *(("--force", "--no-run-cache") if force else ())]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # stages say `python`
-    environment = os.environ | {"PATH": path, "PYTHONUNBUFFERED": "1"}
+    failure = list[str]()
     with subprocess.Popen(
-        order, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        env=os.environ | {"PATH": path, "PYTHONUNBUFFERED": "1", "DVC_NO_ANALYTICS": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        process_group=0,  # so that all of them can be ended together
     ) as process:
-        for line in fold(heard(process.stdout or ())):
-            say(line)
+        try:
+            for line in process.stdout or ():
+                if line.startswith("ERROR: "):
+                    failure = [line]
+                elif failure:
+                    failure.append(line)
+                yield line.rstrip("\n")
+            process.wait()
+        finally:
+            _end(process)
     if process.returncode:
-        failure = PipelineError("a stage failed; it says above what and how to mend it")
-        if code := re.search(r"exited with (\d+)", "\n".join(said)):
-            failure.exit_code = int(code[1])  # type: ignore[misc]
-        raise failure
+        raise _failure("".join(failure))
+
+
+def stage_started(line: str) -> str | None:
+    """The name of the stage that DVC starts, or fetches from its cache of runs, in a line of `repro`.
+
+    >>> stage_started("Running stage 'train':")
+    'train'
+    """
+    found = _STARTED.match(line)
+    return (found["run"] or found["cached"]) if found else None
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    """Interrupt DVC and its stage, if they still run, and wait; a second Ctrl-C or `_PATIENCE` kills them."""
+    if process.poll() is not None:
+        return
+    try:
+        _signal(process, signal.SIGINT)
+        process.communicate(timeout=_PATIENCE)
+    except (KeyboardInterrupt, subprocess.TimeoutExpired) as error:
+        _signal(process, signal.SIGKILL)
+        process.wait()
+        if isinstance(error, KeyboardInterrupt):
+            raise
+
+
+def _signal(process: "subprocess.Popen[str]", number: signal.Signals) -> None:
+    try:
+        os.killpg(process.pid, number)
+    except ProcessLookupError:  # they ended meanwhile
+        return
+
+
+def _failure(said: str) -> BaseException:
+    """What DVC's last words mean."""
+    if any(words in said for words in _BUSY):
+        return RaceLostError("another process is running the stages here: wait, then run again")
+    failed = _FAILED.match(said.splitlines()[0] if said else "")
+    if not failed:
+        return InputError("`dvc repro` failed; it says above why")
+    stage, code = failed["stage"], int(failed["code"])
+    number = -code if code < 0 else max(code - _SHELL_SIGNALS, 0)
+    if number == signal.SIGINT:
+        return KeyboardInterrupt()
+    if number:
+        return PipelineError(
+            f"stage {stage} did not end by itself: the system ended it with signal {number}; run again"
+        )
+    return StageError(f"stage {stage} failed; mend what it says above and run again", code)
 
 
 def dvc_push(progress: Progress) -> None:

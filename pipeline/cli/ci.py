@@ -1,4 +1,4 @@
-"""`pipeline ci ...`: the pieces that the workflows call; they do the same on a laptop, where nobody listens."""
+"""`pipeline ci ...`: the pieces that the workflows call; on a laptop they do the same without GitHub's outputs."""
 
 import json
 import os
@@ -29,9 +29,9 @@ PARAMS = Path("params.yaml")
 
 
 def _params(path: Path) -> "Params":
-    from pipeline import params
+    from pipeline.params import load
 
-    return params.load(path)
+    return load(path)
 
 
 def say(line: str) -> None:
@@ -43,9 +43,9 @@ def annotate(kind: str, text: str, **where: str) -> None:
     say(actions.command(kind, text, **where) if actions.on_github() else text)
 
 
-def progress(what: str, done: int, total: int) -> None:
+def progress(step: str, done: int, total: int) -> None:
     del done, total
-    typer.echo(what, err=True)
+    typer.echo(step, err=True)
 
 
 @app.command()
@@ -56,9 +56,7 @@ def repro(publish: Publish = False, params: ParamsFile = PARAMS) -> None:
     """
     from pipeline.loop import ci
 
-    fold = actions.folded if actions.on_github() else iter
-    why = ci.repro(_params(params), say, fold, publish=publish)
-    if why:
+    if why := ci.repro(_params(params), say, publish=publish):
         annotate("warning", f"{why}\nTaken instead: the embedded sample, which is never published.", title="SAMPLE")
 
 
@@ -74,11 +72,13 @@ def lock() -> None:
         annotate("notice", "dvc.lock was not checked: the data is not here", file=str(ci.LOCK), title="SAMPLE")
         return
     stale = ci.stale()
-    for item in stale:
-        told = f"{item.path} is stale, it is not what the code makes: {item.what}"
-        annotate("error", f"{told}. Run `make run` and commit {item.path}", file=str(item.path), title="stale")
+    for file in stale:
+        text = (
+            f"{file.path} is stale, it is not what the code makes: {file.what}. Run `make run` and commit {file.path}"
+        )
+        annotate("error", text, file=str(file.path), title="stale")
     if stale:
-        raise ReproductionError(f"stale: {', '.join(str(item.path) for item in stale)}")
+        raise ReproductionError(f"stale: {', '.join(str(file.path) for file in stale)}")
     say("dvc.lock is what code, params and data make, byte for byte")
 
 
@@ -97,7 +97,7 @@ def judge(
     """
     from rich.console import Console
 
-    from pipeline.cli.show import registry as show_registry
+    from pipeline.cli.show.registry import verdict
     from pipeline.loop import ci
 
     loaded = _params(params)
@@ -106,13 +106,13 @@ def judge(
             annotate(
                 "warning", "The registry is lost with this runner: set the variable REGISTRY_URL", title="registry"
             )
-        judged = ci.publish(loaded, store or None, why, progress)
+        outcome = ci.publish(loaded, store or None, why, progress)
     else:
-        judged = ci.judge(loaded, store or None, lambda line: annotate("notice", line, title="registry"), progress)
-    Console(width=160).print(show_registry.verdict(judged.verdict))
-    actions.hand_on(judged.as_outputs())
-    if judged.verdict.outcome == "refused":
-        annotate("error", judged.verdict.text, title="gate")
+        outcome = ci.judge(loaded, store or None, lambda line: annotate("notice", line, title="registry"), progress)
+    Console(width=160).print(verdict(outcome.verdict))
+    actions.hand_on(outcome.as_outputs())
+    if outcome.verdict.outcome == "refused":
+        annotate("error", outcome.verdict.text, title="gate")
         raise GateRefusal("the challenger is not promoted; the champion stays")
 
 

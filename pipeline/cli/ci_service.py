@@ -50,13 +50,13 @@ def fetch(
     params: ParamsFile = PARAMS,
 ) -> None:
     """Fetch the version that is to be deployed to build/candidate/, so that its provenance can be verified."""
-    from pipeline import params as parameters
-    from pipeline.ship import signed as deployable
+    from pipeline.params import load
+    from pipeline.ship import signed
 
     with _annotated("model"):
-        fetched = deployable.fetch(parameters.load(params), store or None, version, sha256 or None, progress)
-    actions.hand_on(fetched.as_outputs())
-    say(f"{deployable.CANDIDATE}: version {fetched.version}, SHA-256 {fetched.sha256}")
+        candidate = signed.fetch(load(params), store or None, version, sha256 or None, progress)
+    actions.hand_on(candidate.as_outputs())
+    say(f"{signed.CANDIDATE}: version {candidate.version}, SHA-256 {candidate.sha256}")
 
 
 @app.command()
@@ -64,11 +64,11 @@ def contents(
     sha256: Annotated[str, typer.Option(envvar="SHA256", help="Of the graph that must be in it.")],
 ) -> None:
     """List every file of the built package with its SHA-256, in build/package.sha256, to be signed and verified."""
-    from pipeline.ship import signed as deployable
+    from pipeline.ship import signed
 
     with _annotated("package"):
-        found = deployable.contents(sha256)
-    say(f"{deployable.LISTING}: SHA-256 {found}")
+        listing = signed.contents(sha256)
+    say(f"{signed.LISTING}: SHA-256 {listing}")
 
 
 @app.command()
@@ -85,7 +85,7 @@ def watch(
 
     Drift is an answer here, not a failure: exit code 0. References are kept in S3 between runs.
     """
-    from pipeline.loop import watch as ci_watch
+    from pipeline.loop.watch import watch as watch_once
     from pipeline.watch import WatchSettings
     from pipeline.watch.settings import parse_since
     from pipeline.watch.text import headline, issue_text
@@ -96,7 +96,7 @@ def watch(
         annotate("warning", lost, title="references")
     with _annotated("watch"):
         settings = WatchSettings(since=parse_since(since, now))
-        summary = ci_watch.watch(log, store or None, now, settings, progress)
+        summary = watch_once(log, store or None, now, settings, progress)
     actions.summarize(issue_text(summary))
     say(headline(summary))
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
 
-from pipeline.progress import Progress
+from pipeline.progress import Progress, step_line
 
 PLAIN_WIDTH = 110
 """Of a table in a log; only a terminal says how wide it is."""
@@ -36,13 +36,15 @@ def progress_shown() -> Iterator[Progress]:
     if not err.is_terminal:
         start, last = time.monotonic(), ""
 
-        def line(what: str, done: int, total: int) -> None:  # a notice and a step look alike in a log
-            del done, total
+        def line(step: str, done: int, total: int) -> None:
+            del done
             nonlocal last
-            if what != last:
-                elapsed = f"[{time.monotonic() - start:5.1f} s]"
-                err.print(f"{elapsed} {what}", markup=False, highlight=False, soft_wrap=True)
-                last = what
+            if not total:
+                err.print(step, markup=False, highlight=False, soft_wrap=True)
+            elif step != last:
+                text = step_line(step, time.monotonic() - start)
+                err.print(text, markup=False, highlight=False, soft_wrap=True)
+                last = step
 
         yield line
         return

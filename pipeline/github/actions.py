@@ -1,6 +1,6 @@
-"""What a command says -> what GitHub shows of it: groups, annotations, outputs, the summary of a job.
+"""Lines, values and Markdown -> what a runner shows of them: groups, annotations, outputs, the summary of a job.
 
-Elsewhere the same lines are printed as they are, and nothing is handed on, so that a laptop can run what CI runs.
+Elsewhere the same lines are printed as they are and outputs go nowhere, so a laptop can run what CI runs.
 """
 
 import os
@@ -8,23 +8,24 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-_STAGE = re.compile(r"Running stage '(?P<name>[^']+)':")
+from pipeline.repo import stage_started
+
 _FAILURE = re.compile(r"(?:[A-Z]\w*(?:Error|Refusal)|ERROR): ")
 
 
 def on_github(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether a runner listens."""
+    """Whether this process runs on GitHub's runner."""
     return environment.get("GITHUB_ACTIONS") == "true"
 
 
 def command(name: str, message: str = "", /, **properties: str) -> str:
-    r"""One line that the runner takes for an order; what is in it can neither end it nor begin another.
+    r"""One line that the runner obeys; its values can neither end the command nor begin another.
 
     >>> command("error", "two\nlines", file="dvc.lock", title="a: b")
     '::error file=dvc.lock,title=a%3A b::two%0Alines'
     """
-    told = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in properties.items())
-    return f"::{name}{' ' if told else ''}{told}::{_escaped(message)}"
+    where = ",".join(f"{key}={_escaped(value, ':,')}" for key, value in properties.items())
+    return f"::{name}{' ' if where else ''}{where}::{_escaped(message)}"
 
 
 def _escaped(text: str, also: str = "") -> str:
@@ -38,7 +39,7 @@ def folded(lines: Iterable[str]) -> Iterator[str]:
     """
     stage, failure = "", list[str]()
 
-    def told() -> Iterator[str]:
+    def annotation() -> Iterator[str]:
         if failure:
             yield command("error", "\n".join(failure), title=f"stage {stage}" if stage else "dvc repro")
             failure.clear()
@@ -47,17 +48,17 @@ def folded(lines: Iterable[str]) -> Iterator[str]:
         if failure and line.startswith("  "):
             failure.append(line)
             continue
-        yield from told()
-        if found := _STAGE.match(line):
+        yield from annotation()
+        if started := stage_started(line):
             if stage:
                 yield command("endgroup")
-            stage = found["name"]
+            stage = started
             yield command("group", f"stage {stage}")
         elif _FAILURE.match(line):
             failure.append(line)
         else:
             yield line
-    yield from told()
+    yield from annotation()
     if stage:
         yield command("endgroup")
 

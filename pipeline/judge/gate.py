@@ -3,13 +3,11 @@
 Both answer today's records, each record by the fold graph that never saw it: a record's fold is its hash, so the
 champion's graphs have not seen today's rows of their fold either, even if the data grew since. Only records that one
 of the two gets right and the other wrong say anything (McNemar); the lower bound of the difference decides, so that
-luck alone promotes nobody. The champion's listing tells which records it was judged on, so that new ones are also
+luck alone promotes no challenger. The champion's listing says which records it was judged on, so that new ones are also
 looked at by themselves. What is measured here is weighed in `pipeline.judge.rules`.
 """
 
-import tempfile
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,14 +16,14 @@ from numpy.typing import NDArray
 from lambda_api.contract import TARGET, fingerprint
 from lambda_api.model import Model
 from pipeline.data.folds import fold_of
-from pipeline.data.records import FOLD, KEY, ORIGIN, load_processed, rule_levels
+from pipeline.data.records import FOLD, KEY, ORIGIN, rule_levels
 from pipeline.errors import RegistryError
-from pipeline.files import Layout, read_bytes, read_json, write_json
+from pipeline.files import CHAMPION_FOLDER, Layout, write_json
 from pipeline.intervals import Pairs
 from pipeline.judge.rules import comparison_obstacle, decide
 from pipeline.judge.verdict import Candidate, ChallengerFigures, Guards, NewRecords, Verdict
 from pipeline.model.evaluate import answer, load_graphs, per_level, plausible
-from pipeline.model.result import Result, record_ids, result_of
+from pipeline.model.result import Result, fold_graphs, record_ids, result_of
 from pipeline.model.scores import Answers
 from pipeline.params import EvaluateParams, Params
 from pipeline.registry import Registry
@@ -33,9 +31,17 @@ from pipeline.registry.versions import Version
 
 
 def run(
-    layout: Layout, params: Params, registry: Registry | None = None, *, dry_run: bool = False, why: str = ""
+    layout: Layout,
+    params: Params,
+    registry: Registry | None = None,
+    *,
+    dry_run: bool = False,
+    why: str = "",
+    result: Result | None = None,
 ) -> Verdict:
     """Judge the registered result in a layout; write `layout.verdict`, and make it champion if it passed.
+
+    Safe to repeat.
 
     Args:
         layout: Trained and evaluated, and registered unless `dry_run`.
@@ -43,6 +49,7 @@ def run(
         registry: None takes the one that the environment names.
         dry_run: Decide, and change and write nothing.
         why: Goes into the history before the verdict's own words.
+        result: What lies in the layout, if it was read already.
 
     Raises:
         ModelFileError: The layout is incomplete.
@@ -50,45 +57,44 @@ def run(
         RegistryError: The result is not registered, or the registry cannot be reached.
     """
     registry = registry or Registry()
-    verdict = judge(layout, params, registry)
+    verdict = judge(layout, params, registry, result)
     if dry_run:
         return verdict
     if verdict.challenger is None:
         raise RegistryError(f"the result in {layout.model} is not registered: run `pipeline register` first")
     name = params.registry.model_name
     if verdict.outcome == "promoted":
-        told = f"{why}. {verdict.text}" if why else verdict.text
-        registry.promote(name, verdict.challenger, "Production", expected=verdict.champion, why=told)
-    elif verdict.challenger == verdict.champion:  # completes what a gate killed half-way left undone
-        told = "the alias stood here without a record: a promotion was interrupted, or made from outside"
-        registry.promote(name, verdict.challenger, "Production", expected=verdict.champion, why=told)
+        reason = f"{why}. {verdict.text}" if why else verdict.text
+        registry.promote(name, verdict.challenger, "Production", expected=verdict.champion, why=reason)
+    elif verdict.challenger == verdict.champion:  # completes what an interrupted gate left undone
+        reason = "the alias stood here without a record: a promotion was interrupted, or made from outside"
+        registry.promote(name, verdict.challenger, "Production", expected=verdict.champion, why=reason)
     write_json(layout.verdict, verdict.as_json())
     return verdict
 
 
-def judge(layout: Layout, params: Params, registry: Registry) -> Verdict:
+def judge(layout: Layout, params: Params, registry: Registry, result: Result | None = None) -> Verdict:
     """The verdict on the result in a layout, against the registry's champion; nothing is changed.
 
     Raises:
         ModelFileError: The layout is incomplete.
         RegistryError: The registry cannot be reached, or the champion's files are damaged.
     """
-    name, result = params.registry.model_name, result_of(layout, params)
+    name, result = params.registry.model_name, result or result_of(layout, params)
     registered, champion_version = registry.find(name, result.sha256), registry.champion(name)
-    frame = load_processed(layout.records)
-    guards, right = guards_of(_graphs(layout), frame, params.evaluate)
+    frame = result.records
+    guards, right = guards_of(load_graphs(result.fold_graphs), frame, params.evaluate)
     challenger = _challenger(result, registered, guards)
     champion, pairs, new_records = (_champion(champion_version) if champion_version else None), None, None
     if champion_version and champion and not comparison_obstacle(challenger, champion):
-        graphs = _fetched_graphs(registry, name, champion)
+        files = registry.files(champion_version, layout.root / CHAMPION_FOLDER)
+        graphs = load_graphs(fold_graphs(files))
         theirs = frame.assign(**{FOLD: [fold_of(key, len(graphs)) for key in frame[KEY]]})
         guards, also_right = guards_of(graphs, theirs, params.evaluate)
         champion = replace(champion, guards=guards)
-        pairs, new_records = (
-            _pairs(right, also_right),
-            _new_records(registry.record_ids(champion_version), frame, right, also_right),
-        )
-    return decide(challenger, _reached(layout, result, frame, right), champion, pairs, params.gate, new_records)
+        pairs = _pairs(right, also_right)
+        new_records = _new_records(registry.record_ids(champion_version), frame, right, also_right)
+    return decide(challenger, _figures(result, right), champion, pairs, params.gate, new_records)
 
 
 def guards_of(
@@ -118,24 +124,13 @@ def _new_records(
     """The right answers of both, apart for the records that the champion was judged on; None where that is not kept."""
     if judged is None:
         return None
-    known = np.array([mark in judged for mark in record_ids(frame)])
+    known = np.array([record_id in judged for record_id in record_ids(frame)])
     return NewRecords(
         known=_pairs(mine[known], theirs[known]),
         records=int((~known).sum()),
         right=int(mine[~known].sum()),
         champion_right=int(theirs[~known].sum()),
     )
-
-
-def _graphs(layout: Layout) -> dict[int, Model]:
-    paths = sorted(layout.folds.glob("*.onnx"))
-    return load_graphs({int(path.stem): read_bytes(path, "pipeline train") for path in paths})
-
-
-def _fetched_graphs(registry: Registry, name: str, champion: Candidate) -> dict[int, Model]:
-    with tempfile.TemporaryDirectory() as folder:
-        registry.fetch(name, champion.version or "", Path(folder))
-        return _graphs(Layout(Path(folder)))
 
 
 def _challenger(result: Result, registered: Version | None, guards: Guards) -> Candidate:
@@ -149,16 +144,16 @@ def _challenger(result: Result, registered: Version | None, guards: Guards) -> C
     )
 
 
-def _champion(found: Version) -> Candidate:
-    tags = {key: found.tags.get(key, "") for key in ("model_sha256", "data_sha256", "source", "contract")}
-    return Candidate(version=found.number, guards=None, **tags)
+def _champion(version: Version) -> Candidate:
+    tags = {key: version.tags.get(key, "") for key in ("model_sha256", "data_sha256", "source", "contract")}
+    return Candidate(version=version.number, guards=None, **tags)
 
 
-def _reached(layout: Layout, result: Result, frame: pd.DataFrame, right: NDArray[np.bool_]) -> ChallengerFigures:
-    comparisons = read_json(layout.parity, "pipeline train")["comparisons"].values()
+def _figures(result: Result, right: NDArray[np.bool_]) -> ChallengerFigures:
+    frame = result.records
     return ChallengerFigures(
         holdout_accuracy=result.metrics["holdout.accuracy"],
         out_of_fold_accuracy=float(right.mean()),
         rule_accuracy=float((rule_levels(frame) == frame[TARGET].to_numpy(dtype=object)).mean()),
-        onnx_flips=sum(int(comparison["label_flips"]) for comparison in comparisons),
+        onnx_flips=sum(int(comparison["label_flips"]) for comparison in result.parity["comparisons"].values()),
     )

@@ -1,15 +1,19 @@
 """A finished layout -> one MLflow run and one model version for each distinct result, or the version it already has.
 
 The version is created last, when all of its files are in place, so a registration that is killed leaves a run without
-a version, which the next one takes away. Pictures and the model card are drawn from a result, so they are recorded
-with it but are no part of its key.
+a version, which the next one deletes. Pictures and the model card are drawn from a result, so they are recorded with
+it but are no part of its key.
+
+The stages hand on files, not objects, and a scikit-learn Pipeline is not among them: its bytes are not the same on
+every machine. So the Pipeline that is stored for notebooks is fitted again, once and not as often as calibration does,
+because the graph says the exponent; what is stored is proven to be the graph's Pipeline by exporting it again.
 """
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lambda_api.contract import fingerprint
-from pipeline.data.records import FOLD, load_processed
+from pipeline.data.records import FOLD
 from pipeline.errors import ReproductionError
 from pipeline.files import Layout, digest
 from pipeline.model.result import Result, result_of
@@ -23,8 +27,11 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 
+_AGAIN = "Run `pipeline train` and `pipeline evaluate` again; nothing was registered"
+
+
 @dataclass(frozen=True)
-class Registered:
+class Registration:
     """The version that holds a result, and whether this call made it."""
 
     name: str
@@ -36,7 +43,9 @@ class Registered:
     run_id: str
 
 
-def register(layout: Layout, params: Params, jobs: int = -1, registry: Registry | None = None) -> Registered:
+def register(
+    layout: Layout, params: Params, jobs: int = -1, registry: Registry | None = None, result: Result | None = None
+) -> Registration:
     """The version of `params.registry.model_name` that holds this layout's result, made now if there is none.
 
     Afterwards `challenger` points to it; `baseline` points to the first version ever and is never moved.
@@ -46,45 +55,51 @@ def register(layout: Layout, params: Params, jobs: int = -1, registry: Registry 
         params: What it was made with.
         jobs: Processor cores to fit with.
         registry: Where to; None takes the one that the environment names.
+        result: What lies in the layout, if it was read already.
 
     Raises:
         ModelFileError: The layout is incomplete, or its files are of different runs.
         ReproductionError: The Pipeline fitted again does not export to the layout's graph; nothing was registered.
         RegistryError: The registry cannot be reached; what was begun is completed by calling again.
     """
-    registry = registry or Registry()
-    name, result = params.registry.model_name, result_of(layout, params)
+    registry, result = registry or Registry(), result or result_of(layout, params)
+    name = params.registry.model_name
     with registry.store.exclusive():
-        found = registry.find(name, result.sha256)
-        created = found is None
-        if found is None:
-            found = _create(registry, layout, params, result, _fitted_again(layout, params, result, jobs))
-        _point_aliases(registry, found)
-    return Registered(name, found.number, created, found.stage, result.model_sha256, result.sha256, found.run_id)
+        version = registry.find(name, result.sha256)
+        created = version is None
+        if version is None:
+            version = _create(registry, params, result, _fitted_again(result, params, jobs))
+        _point_aliases(registry, version)
+    return Registration(
+        name, version.number, created, version.stage, result.model_sha256, result.sha256, version.run_id
+    )
 
 
-def _fitted_again(layout: Layout, params: Params, result: Result, jobs: int) -> "Pipeline":
-    from pipeline.model.export import to_onnx
-    from pipeline.model.train import fit_calibrated
+def _fitted_again(result: Result, params: Params, jobs: int) -> "Pipeline":
+    from pipeline.model.export import exponent_of, to_onnx
+    from pipeline.model.train import fit
 
-    frame = load_processed(layout.records)
-    pipeline = fit_calibrated(frame[frame[FOLD] != params.split.holdout], params, jobs)
-    found = digest(to_onnx(pipeline, result.data_sha256))
-    if found != result.model_sha256:
+    graph = result.layout.model
+    exponent = exponent_of(result.files[graph.relative_to(result.layout.root).as_posix()])
+    if exponent is None or exponent not in params.calibration.exponents.values():
+        raise ReproductionError(f"{graph} has the exponent {exponent}, which is not of these parameters. {_AGAIN}")
+    rows = result.records[result.records[FOLD] != params.split.holdout]
+    pipeline = fit(rows, params, exponent, jobs)
+    exported = digest(to_onnx(pipeline, result.data_sha256))
+    if exported != result.model_sha256:
         raise ReproductionError(
-            f"the Pipeline fitted again exports to SHA-256 {found}, expected that of {layout.model}, "
-            f"{result.model_sha256}: the parameters or records changed since. Run `pipeline train` and "
-            "`pipeline evaluate` again; nothing was registered"
+            f"the Pipeline fitted again exports to SHA-256 {exported}, expected that of {graph}, "
+            f"{result.model_sha256}: the parameters or records changed since. {_AGAIN}"
         )
     return pipeline
 
 
-def _create(registry: Registry, layout: Layout, params: Params, result: Result, pipeline: "Pipeline") -> Version:
+def _create(registry: Registry, params: Params, result: Result, pipeline: "Pipeline") -> Version:
     """A new version, made when everything that belongs to it is in place."""
     name, tags = params.registry.model_name, _tags(result)
     enough = result.metrics["holdout.accuracy"] >= params.registry.staging_threshold
     delete_unfinished_runs(registry.store, name, result, registry.run_ids(name))
-    run_id, model_id = log_run(registry.store, layout, params, result, pipeline, tags)
+    run_id, model_id = log_run(registry.store, params, result, pipeline, tags)
     registry.add_version(name, run_id, model_id, tags | {STAGE_TAG: "Staging" if enough else "None"})
     made = registry.find(name, result.sha256)
     assert made is not None  # noqa: S101  it was just made; mypy cannot know

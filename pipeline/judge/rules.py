@@ -32,7 +32,7 @@ def decide(
         challenger: The model to judge, with guards.
         reached: Its other figures.
         champion: The model that ships now, if any.
-        pairs: Their answers to the same records; needed only where `why_not_compared` is None.
+        pairs: Their answers to the same records; needed only where `comparison_obstacle` is None.
         params: Margin, confidence, tolerance and floors.
         new_records: The same answers, the champion's own records apart from new ones; None where that is not known.
     """
@@ -51,7 +51,7 @@ def decide(
     if why := comparison_obstacle(challenger, champion):
         reasons += (why,)
     else:
-        assert champion is not None  # noqa: S101  why_not_compared says so; mypy cannot know
+        assert champion is not None  # noqa: S101  comparison_obstacle says so; mypy cannot know
         assert pairs is not None  # noqa: S101
         reasons += comparison_reasons(challenger, champion, pairs, params)
         if challenger.data_sha256 != champion.data_sha256:
@@ -126,7 +126,7 @@ def new_records_reasons(new_records: NewRecords | None, params: GateParams) -> t
     """
     floor = params.floors.new_records
     if new_records is None:
-        text = "new records: the champion kept no list of those it was judged on, so they cannot be told apart"
+        text = "new records: the champion kept no list of those it was judged on, so they cannot be separated"
         return (Reason("new records", None, None, f">= {floor:.2f}", text),)
     if not new_records.records:
         return ()
@@ -175,12 +175,12 @@ def _guard_reasons(new: Guards, old: Guards, tolerance: float) -> tuple[list[Rea
     return reasons, better
 
 
-def _floor(name: str, found: float | None, least: float) -> Reason:
+def _floor(name: str, figure: float | None, least: float) -> Reason:
     needed = f">= {least:.2f}"
-    if found is None:
+    if figure is None:
         return _unmeasured(name, name, needed)
-    ok = found >= least
-    return Reason(name, ok, found, needed, f"{name} {found:.4f} {'>=' if ok else '<'} {least:.2f}")
+    ok = figure >= least
+    return Reason(name, ok, figure, needed, f"{name} {figure:.4f} {'>=' if ok else '<'} {least:.2f}")
 
 
 def _unmeasured(rule: str, name: str, needed: str) -> Reason:

@@ -1,4 +1,4 @@
-"""What the gate weighs and what it says, as values: candidates, their paired answers, reasons, a verdict.
+"""Nothing in -> the gate's values: candidates, their paired answers, reasons, a verdict.
 
 `pipeline.judge.gate` measures, `pipeline.judge.rules` decides, `pipeline.cli.show.registry` shows; they share these.
 """

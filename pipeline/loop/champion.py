@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that ships, where its files were exported to, and its answer to one invented record."""
+    """The version that ships, where its files were exported to, and its answer to one example record."""
 
     version: int
     folder: Layout
@@ -23,7 +23,10 @@ class Champion:
 
 
 def export(layout: Layout, name: str, registry: "Registry") -> Champion | None:
-    """Write the champion's graphs and reports below the layout, and score one invented record; None without one."""
+    """Write the champion's graphs and reports below the layout, and score one example record; None without one.
+
+    What an earlier export left there, with the right SHA-256, is not copied again.
+    """
     from lambda_api.model import Model
     from pipeline.data.records import feed
 

@@ -1,10 +1,12 @@
 """The loop in the pieces that train.yml calls one by one -> what the next piece, the report and the caller need.
 
-The pieces find each other through the files of the layout. Without the data they all speak of the sample, in its own
+One piece leaves its files in the layout for the next. Without the data all of them work on the sample, in its own
 folder and registry, and nothing is ever published from there.
 """
 
 import os
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ruamel.yaml import YAML
 
 from pipeline.data.ingest import ingest
-from pipeline.errors import InputError, NotPublishedError, RaceLostError, RegistryError, SourceError
+from pipeline.errors import GitError, InputError, NotPublishedError, RaceLostError, RegistryError, SourceError
 from pipeline.files import (
     CHAMPION_FOLDER,
     SAMPLE_ROOT,
@@ -23,10 +25,12 @@ from pipeline.files import (
     write_json,
     write_text,
 )
+from pipeline.github.actions import folded, on_github
 from pipeline.loop.champion import export
 from pipeline.params import Params
-from pipeline.progress import Fold, Progress, Say, no_progress
-from pipeline.repo import commit_of, default_base, dvc_push, dvc_repro_anew, git_or_fail
+from pipeline.progress import Progress, no_progress
+from pipeline.repo import commit_of, default_base, dvc_push, git
+from pipeline.repo import repro as dvc_repro
 from pipeline.report.comment import Links, comment
 from pipeline.report.comparison import compare
 from pipeline.report.snapshot import of_revision, of_tree
@@ -40,7 +44,7 @@ HANDED_OVER = Path("build/report")
 """What a run hands over: the report, the report files, and the lock that should have been committed."""
 
 ATTEMPTS = 3
-"""To push the registry, if somebody else pushed first."""
+"""To push the registry, if another run pushed first."""
 
 
 def layout() -> Layout:
@@ -53,13 +57,12 @@ def is_sample() -> bool:
     return layout().root == SAMPLE_ROOT
 
 
-def repro(params: Params, say: Say, fold: Fold, *, publish: bool) -> str | None:
+def repro(params: Params, say: Callable[[str], None], *, publish: bool) -> str | None:
     """Get the data and run every stage anew; without data, the flow on the sample.
 
     Args:
         params: The parameters.
-        say: Hears every line that DVC and its stages print.
-        fold: Turns those lines into what is said.
+        say: Called with every line that DVC and its stages print, on GitHub folded into groups.
         publish: Fail rather than take the sample.
 
     Returns:
@@ -68,47 +71,58 @@ def repro(params: Params, say: Say, fold: Fold, *, publish: bool) -> str | None:
     Raises:
         NotPublishedError: The publisher gives other data than the pinned, and the result was to be published.
         SourceError: There is no data, and the result was to be published.
-        PipelineError: A stage failed, with that stage's exit code.
+        StageError: A stage failed, with that stage's exit code.
     """
     try:
         ingest(Layout().raw, params.data.sha256, params.data.url)
     except (SourceError, NotPublishedError) as error:  # a fork cannot read DVC's remote
         if publish:
             raise
-        from pipeline.data import sample
-        from pipeline.model import run
+        from pipeline.data.sample import RECORDS
+        from pipeline.model.run import run
 
-        run.run(sample.RECORDS, Layout(SAMPLE_ROOT), params)
+        run(RECORDS, Layout(SAMPLE_ROOT), params)
         return str(error)
-    dvc_repro_anew(say, fold)
+    with closing(dvc_repro(force=True)) as lines:
+        for line in folded(lines) if on_github() else lines:
+            say(line)
     return None
 
 
 @dataclass(frozen=True)
-class Stale:
+class StaleFile:
     """A committed file that is not what the code makes, and what differs in it."""
 
     path: Path
     what: str
 
 
-def stale() -> tuple[Stale, ...]:
+def stale() -> tuple[StaleFile, ...]:
     """The lock and the reports that were committed and are not what `repro` has just made.
 
-    A stale lock is put back as it was committed, so that whoever reads it next sees what was pushed; the one that
-    should have been committed goes to `HANDED_OVER`.
+    A stale lock is put back as it was committed, so that the report describes what was pushed; the one that should
+    have been committed goes to `HANDED_OVER`.
+
+    Raises:
+        GitError: git cannot say what was committed.
     """
-    changed = git_or_fail("diff", "--name-only", "HEAD", "--", str(LOCK), "reports").decode().splitlines()
-    found = tuple(Stale(Path(name), _differing_stages() if name == str(LOCK) else "its content") for name in changed)
-    if any(item.path == LOCK for item in found):
+    changed = git("diff", "--name-only", "HEAD", "--", str(LOCK), "reports").decode().splitlines()
+    files = tuple(
+        StaleFile(Path(name), _differing_stages() if name == str(LOCK) else "its content") for name in changed
+    )
+    if any(file.path == LOCK for file in files):
         write_bytes(HANDED_OVER / LOCK, LOCK.read_bytes())
-        write_bytes(LOCK, git_or_fail("show", f"HEAD:./{LOCK}"))
-    return found
+        write_bytes(LOCK, _committed_lock())
+    return files
+
+
+def _committed_lock() -> bytes:
+    return git("show", f"HEAD:./{LOCK}")
 
 
 def _differing_stages() -> str:
     yaml = YAML(typ="safe")
-    committed, made = (yaml.load(text)["stages"] for text in (git_or_fail("show", f"HEAD:./{LOCK}"), LOCK.read_bytes()))
+    committed, made = (yaml.load(text)["stages"] for text in (_committed_lock(), LOCK.read_bytes()))
     names = sorted(name for name in committed.keys() | made.keys() if committed.get(name) != made.get(name))
     return "; ".join(f"stage {name}: {_differing(committed.get(name, {}), made.get(name, {}))}" for name in names)
 
@@ -132,40 +146,42 @@ class GateOutcome:
     sha256: str | None
 
     def as_outputs(self) -> dict[str, str]:
-        """What the caller of train.yml is told."""
+        """The outputs that train.yml hands to its caller."""
         champion = "" if self.champion is None else str(self.champion)
         return {"outcome": self.verdict.outcome, "champion": champion, "sha256": self.sha256 or ""}
 
 
-def judge(params: Params, store: str | None, say: Say, progress: Progress = no_progress) -> GateOutcome:
+def judge(
+    params: Params, store: str | None, say: Callable[[str], None], progress: Progress = no_progress
+) -> GateOutcome:
     """What the gate would say; nothing but `layout().verdict` is written.
 
     Args:
         params: The parameters.
         store: Where the registry is kept between runs, if anywhere; if it cannot be read, the floors alone decide.
-        say: Hears why the floors alone decide.
+        say: Called with why the floors alone decide.
         progress: Called with progress.
     """
     from pipeline.judge import gate
-    from pipeline.registry import remote_store
+    from pipeline.registry.remote_store import pull
 
     registry = _registry()
     if store and not is_sample():
         progress(f"pull the registry from {store}", 0, 1)
         try:
-            remote_store.pull(registry.store, store)
+            pull(registry.store, store)
         except RegistryError as error:
             say(f"the registry cannot be read, so there is no champion to compare with: {error}")
     progress("gate: challenger against champion, a dry run", 0, 1)
     verdict = gate.run(layout(), params, registry, dry_run=True)
     write_json(layout().verdict, verdict.as_json())
-    return _judged(verdict, params, registry, progress)
+    return _outcome(verdict, params, registry, progress)
 
 
 def publish(params: Params, store: str | None, why: str, progress: Progress = no_progress) -> GateOutcome:
     """Register the result, let the gate decide, and push data, models and registry to where they are kept.
 
-    Whoever loses the race for the registry takes it as it is now, and decides again.
+    A run that loses the race for the registry takes it as it is now, and decides again.
 
     Args:
         params: The parameters.
@@ -175,7 +191,7 @@ def publish(params: Params, store: str | None, why: str, progress: Progress = no
 
     Raises:
         SourceError: The results are the sample's.
-        RaceLostError: Somebody else was first, every time.
+        RaceLostError: Another run was first, every time.
     """
     if is_sample():
         raise SourceError(f"nothing made from the sample is published; there is no {Layout().raw}")
@@ -186,29 +202,32 @@ def publish(params: Params, store: str | None, why: str, progress: Progress = no
         except RaceLostError:
             if attempt == ATTEMPTS - 1:
                 raise
-            progress("somebody else was first: decide again", attempt, ATTEMPTS)
+            progress("another run was first: decide again", attempt, ATTEMPTS)
     raise AssertionError  # pragma: no cover  the last attempt returns or raises
 
 
 def _published(params: Params, store: str | None, why: str, progress: Progress, *, again: bool) -> GateOutcome:
-    from pipeline.judge import gate, register
-    from pipeline.registry import remote_store
+    from pipeline.judge import gate
+    from pipeline.judge.register import register
+    from pipeline.model.result import result_of
+    from pipeline.registry.remote_store import pull, push
 
     registry = _registry()
     if store:
         progress(f"pull the registry from {store}", 0, 1)
-        remote_store.pull(registry.store, store, discard=again)
+        pull(registry.store, store, discard=again)
     progress("register in MLflow", 0, 1)
-    register.register(layout(), params, registry=registry)
+    result = result_of(layout(), params)
+    register(layout(), params, registry=registry, result=result)
     progress("gate: challenger against champion", 0, 1)
-    verdict = gate.run(layout(), params, registry, why=why)
+    verdict = gate.run(layout(), params, registry, why=why, result=result)
     if store:
         progress(f"push the registry to {store}", 0, 1)
-        remote_store.push(registry.store, store)
-    return _judged(verdict, params, registry, progress)
+        push(registry.store, store)
+    return _outcome(verdict, params, registry, progress)
 
 
-def _judged(verdict: "Verdict", params: Params, registry: "Registry", progress: Progress) -> GateOutcome:
+def _outcome(verdict: "Verdict", params: Params, registry: "Registry", progress: Progress) -> GateOutcome:
     progress("export the champion", 0, 1)
     champion = export(layout(), params.registry.model_name, registry)
     graph = Layout(layout().root / CHAMPION_FOLDER).model
@@ -230,10 +249,12 @@ def report(against: str) -> str:
     """
     try:
         base: str | None = commit_of(Path(), against)
+    except GitError:
+        raise
     except InputError:
         base = default_base(Path())
-    found = compare(of_revision(Path(), base) if base else None, of_tree(Path(), layout().root))
-    text = comment(found, Links.of(os.environ))
+    comparison = compare(of_revision(Path(), base) if base else None, of_tree(Path(), layout().root))
+    text = comment(comparison, Links.of(os.environ))
     write_text(HANDED_OVER / "report.md", text)
     reports = layout().metrics.parent
     for path in [*reports.glob("*.json"), *layout().plots.glob("*.csv")]:

@@ -1,10 +1,11 @@
 """`make run` as one function: data -> `dvc repro` -> register -> gate -> the exported champion, and what happened.
 
 With the real data the pure flow is DVC's, in the project's own layout and registry. With the sample it is `run.run`
-in a folder of its own with a registry of its own, so that nothing made from invented people can touch dvc.lock,
+in a folder of its own with a registry of its own, so that nothing made from synthetic records can touch dvc.lock,
 params.yaml or the champion.
 """
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,23 +15,23 @@ from pipeline.errors import SourceError
 from pipeline.files import SAMPLE_ROOT, SAMPLE_STORE, Layout
 from pipeline.loop.champion import Champion, export
 from pipeline.params import Params
-from pipeline.progress import Progress, no_progress
-from pipeline.repo import dvc_repro
+from pipeline.progress import Progress, no_progress, step_of
+from pipeline.repo import repro, stage_started
 
 if TYPE_CHECKING:
-    from pipeline.judge.register import Registered
+    from pipeline.judge.register import Registration
     from pipeline.judge.verdict import Verdict
     from pipeline.registry import Registry
 
 
 @dataclass(frozen=True)
-class Retrained:
+class RetrainResult:
     """What one pass of the loop did; `before` is the champion's number and figures before it, if there was one."""
 
     came_from: str
     layout: Layout
     stages_run: tuple[str, ...]
-    registered: "Registered"
+    registered: "Registration"
     verdict: "Verdict"
     before: tuple[int, dict[str, float]] | None
     champion: Champion | None
@@ -41,7 +42,7 @@ class Retrained:
         return bool(self.registered.created or self.verdict.outcome == "promoted")
 
 
-def retrain(params: Params, data: str | None, progress: Progress = no_progress) -> Retrained:
+def retrain(params: Params, data: str | None, progress: Progress = no_progress) -> RetrainResult:
     """One pass of the whole loop.
 
     Args:
@@ -57,7 +58,7 @@ def retrain(params: Params, data: str | None, progress: Progress = no_progress) 
     if data == "sample":
         return _with_sample(params, "asked for", progress)
     try:
-        found = ingest(Layout().raw, params.data.sha256, params.data.url, Path(data) if data else None, progress)
+        data_file = ingest(Layout().raw, params.data.sha256, params.data.url, Path(data) if data else None, progress)
     except SourceError as error:
         progress(
             f"{error.brief}: taking the embedded sample, which is never published (make run DATA=FILE gives the data)",
@@ -65,10 +66,25 @@ def retrain(params: Params, data: str | None, progress: Progress = no_progress) 
             0,
         )
         return _with_sample(params, "no data could be reached", progress)
-    return judge(found.came_from, Layout(), dvc_repro(progress), params, Registry(), progress)
+    return judge(data_file.came_from, Layout(), _stages_run(progress), params, Registry(), progress)
 
 
-def _with_sample(params: Params, why: str, progress: Progress) -> Retrained:
+def _stages_run(progress: Progress) -> tuple[str, ...]:
+    """Bring the stages up to date; the names of those that ran. A stage's steps are shown as steps of this pass."""
+    stages = []
+    progress("dvc repro", 0, 1)
+    with closing(repro()) as lines:
+        for line in lines:
+            if stage := stage_started(line):
+                stages.append(stage)
+            if step := step_of(line):
+                progress(step, 0, 1)
+            elif line:
+                progress(line, 0, 0)
+    return tuple(stages)
+
+
+def _with_sample(params: Params, why: str, progress: Progress) -> RetrainResult:
     from pipeline.data import sample
     from pipeline.model import run
     from pipeline.registry import Registry
@@ -85,7 +101,7 @@ def judge(
     params: Params,
     registry: "Registry",
     progress: Progress,
-) -> Retrained:
+) -> RetrainResult:
     """Register what lies in a layout, let the gate decide, export the champion and ask it one question.
 
     Args:
@@ -96,18 +112,21 @@ def judge(
         registry: Where to register.
         progress: Called with progress.
     """
-    from pipeline.judge import gate, register
-    from pipeline.report import write as report
+    from pipeline.judge import gate
+    from pipeline.judge.register import register
+    from pipeline.model.result import result_of
+    from pipeline.report.write import run as write_report
 
     name = params.registry.model_name
     progress("draw figures, write the model card", 0, 1)
     # Always: reports also change without a stage run here, by `dvc exp run` or a checkout.
-    report.run(layout, params.data.published)
+    write_report(layout, params.data.published)
     progress("register in MLflow", 0, 1)
-    registered = register.register(layout, params, registry=registry)
+    result = result_of(layout, params)
+    registration = register(layout, params, registry=registry, result=result)
     champion = registry.champion(name)
     before = (champion.number, registry.metrics(champion)) if champion else None
     progress("gate: challenger against champion", 0, 1)
-    verdict = gate.run(layout, params, registry=registry)
+    verdict = gate.run(layout, params, registry, result=result)
     progress("export the champion", 0, 1)
-    return Retrained(came_from, layout, stages_run, registered, verdict, before, export(layout, name, registry))
+    return RetrainResult(came_from, layout, stages_run, registration, verdict, before, export(layout, name, registry))

@@ -180,3 +180,9 @@ def to_onnx(pipeline: Pipeline, data_sha256: str) -> bytes:
     onnx.helper.set_model_props(model, dict(sorted(metadata.items())))
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString(deterministic=True))
+
+
+def exponent_of(graph: bytes) -> float | None:
+    """What a serialized graph of this module raises its vote shares to; None if it is another's graph."""
+    constants = {constant.name: constant for constant in onnx.load_from_string(graph).graph.initializer}
+    return float(onnx.numpy_helper.to_array(constants["exponent"])) if "exponent" in constants else None

@@ -108,5 +108,5 @@ def _run(raw: Path, out: Path, params_file: Path, setting: Setting) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         error = PipelineError(f"a run failed with exit code {done.returncode}:\n{done.stderr.strip()}")
-        error.exit_code = done.returncode  # type: ignore[misc]
+        error.exit_code = done.returncode
         raise error

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import RegistryError
 from pipeline.registry import history
-from pipeline.registry.fetch import fetch, listing
+from pipeline.registry.fetch import fetch, listing, read
 from pipeline.registry.history import Move
 from pipeline.registry.store import Store
 from pipeline.registry.versions import CHAMPION, MODEL_STAGES, RESULT_TAG, STAGE_TAG, RegisteredModel, Version
@@ -25,6 +25,7 @@ class Catalogue:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self._listings = dict[str, dict[str, Any]]()
 
     def models(self) -> tuple[RegisteredModel, ...]:
         """Everything registered, by name."""
@@ -39,7 +40,7 @@ class Catalogue:
             RegistryError: There is no such model.
         """
         aliases = self._aliases_of(name)
-        return tuple(_version(found, aliases) for found in self._found(name))
+        return tuple(_version(entry, aliases) for entry in self._entries(name))
 
     def version(self, name: str, which: int | str) -> Version:
         """The version with a number or an alias.
@@ -79,12 +80,12 @@ class Catalogue:
             return dict(client.get_run(version.run_id).data.metrics)
 
     def record_ids(self, version: Version) -> frozenset[str] | None:
-        """`pipeline.model.result.marks` of the records that a version was judged on; None for one that kept none.
+        """`pipeline.model.result.record_ids` of what a version was judged on; None for one that kept none.
 
         Raises:
             RegistryError: The version's listing is missing or damaged.
         """
-        kept = listing(self.store, version).get("records")
+        kept = self._listing(version).get("records")
         return None if kept is None else frozenset(kept)
 
     def history(self, name: str) -> tuple[Move, ...]:
@@ -94,7 +95,7 @@ class Catalogue:
             RegistryError: There is no such model.
         """
         self._aliases_of(name)
-        return history.moves(found.tags for found in self._found(name))
+        return history.moves(entry.tags for entry in self._entries(name))
 
     def fetch(self, name: str, which: int | str, folder: Path) -> Version:
         """Write a version's graphs and reports below a folder, laid out as `Layout`, each checked by its SHA-256.
@@ -104,8 +105,23 @@ class Catalogue:
                 nothing is written.
         """
         version = self.version(name, which)
-        fetch(self.store, version, folder)
+        fetch(self.store, version, self._listing(version)["files"], folder)
         return version
+
+    def files(self, version: Version, folder: Path) -> dict[str, bytes]:
+        """The bytes of a version's graphs and reports by their path, from `folder` where an earlier `fetch` left them.
+
+        Raises:
+            RegistryError: An artefact is missing or not what was registered.
+        """
+        return read(self.store, version, self._listing(version)["files"], folder)
+
+    def _listing(self, version: Version) -> dict[str, Any]:
+        """A version's listing, read once: it is known by its SHA-256."""
+        key = version.tags.get(RESULT_TAG, "")
+        if key not in self._listings:
+            self._listings[key] = listing(self.store, version)
+        return self._listings[key]
 
     def _aliases(self) -> dict[str, dict[str, int]]:
         """Each model's aliases, by name."""
@@ -128,7 +144,7 @@ class Catalogue:
     def _any(self, name: str) -> tuple[Version, ...]:
         return self.versions(name) if name in self._aliases() else ()
 
-    def _found(self, name: str) -> list[Any]:
+    def _entries(self, name: str) -> list[Any]:
         """MLflow's own versions of a model that exists, the oldest first."""
         with self.store.client() as client:
 
@@ -148,14 +164,14 @@ def _all_pages(search: Callable[..., Any]) -> Iterator[Any]:
             return
 
 
-def _version(found: Any, aliases: Mapping[str, int]) -> Version:
-    number, stage = int(found.version), found.tags.get(STAGE_TAG)
+def _version(entry: Any, aliases: Mapping[str, int]) -> Version:
+    number, stage = int(entry.version), entry.tags.get(STAGE_TAG)
     return Version(
-        name=found.name,
+        name=entry.name,
         number=number,
         stage=stage if stage in MODEL_STAGES else "None",
         aliases=tuple(sorted(alias for alias, to in aliases.items() if to == number)),
-        created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
-        run_id=found.run_id or "",
-        tags={key: value for key, value in sorted(found.tags.items()) if not history.is_move(key)},
+        created=datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
+        run_id=entry.run_id or "",
+        tags={key: value for key, value in sorted(entry.tags.items()) if not history.is_move(key)},
     )

@@ -1,8 +1,11 @@
-"""A registered version -> its listing, and its graphs and reports in a folder, each proven by its SHA-256."""
+"""A registered version -> its listing, and its graphs and reports as bytes or in a folder, each proven by its SHA-256.
+
+What already lies in the folder with the right SHA-256 is not copied again.
+"""
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,18 +19,27 @@ Checked = Callable[[str, str], bytes]
 """A path and the SHA-256 that its content must have in; the content out."""
 
 
-def fetch(store: Store, version: Version, folder: Path) -> None:
-    """Write everything that a version's listing names below a folder laid out as `Layout`, or nothing.
+def fetch(store: Store, version: Version, listed: Mapping[str, str], folder: Path) -> None:
+    """Write what a version's listing names below a folder laid out as `Layout`, all of it or nothing.
+
+    Args:
+        store: Where the version is.
+        version: The version.
+        listed: SHA-256 of each file by its path, as the listing says.
+        folder: Where to; what lies there already with its SHA-256 stays.
 
     Raises:
         RegistryError: An artefact is missing, or not what was registered; nothing was written.
     """
-    with _checked(store, version) as checked:
-        listed = _listing(version, checked)["files"]
-        _refuse_strays(version, listed)
-        contents = {path: checked(path, sha256) for path, sha256 in listed.items()}
-    for path, content in contents.items():
+    missing = {path: sha256 for path, sha256 in listed.items() if _held(folder / path, sha256) is None}
+    for path, content in _download(store, version, missing).items():
         write_bytes(folder / path, content)
+
+
+def read(store: Store, version: Version, listed: Mapping[str, str], folder: Path) -> dict[str, bytes]:
+    """The bytes of what a version's listing names, from `folder` where they lie there already; as `fetch`."""
+    here = {path: content for path, sha256 in listed.items() if (content := _held(folder / path, sha256)) is not None}
+    return here | _download(store, version, {path: listed[path] for path in listed.keys() - here.keys()})
 
 
 def listing(store: Store, version: Version) -> dict[str, Any]:
@@ -37,11 +49,25 @@ def listing(store: Store, version: Version) -> dict[str, Any]:
         RegistryError: The listing is missing, or not what was registered.
     """
     with _checked(store, version) as checked:
-        return _listing(version, checked)
+        listed = dict(json.loads(checked(RESULT_FILE, version.tags.get(RESULT_TAG, ""))))
+    _refuse_strays(version, listed["files"])
+    return listed
 
 
-def _listing(version: Version, checked: Checked) -> dict[str, Any]:
-    return dict(json.loads(checked(RESULT_FILE, version.tags.get(RESULT_TAG, ""))))
+def _held(path: Path, sha256: str) -> bytes | None:
+    """The bytes of a file, if they have this SHA-256."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    return content if digest(content) == sha256 else None
+
+
+def _download(store: Store, version: Version, listed: Mapping[str, str]) -> dict[str, bytes]:
+    if not listed:
+        return {}
+    with _checked(store, version) as checked:
+        return {path: checked(path, sha256) for path, sha256 in listed.items()}
 
 
 @contextmanager
@@ -51,7 +77,7 @@ def _checked(store: Store, version: Version) -> Iterator[Checked]:
 
         def checked(path: str, sha256: str) -> bytes:
             where = f"{path} of {version.name} version {version.number}, in {store.shown_uri},"
-            content = _download(client, version.run_id, path, Path(temporary), where)
+            content = _artefact(client, version.run_id, path, Path(temporary), where)
             if digest(content) != sha256:
                 raise RegistryError(
                     f"{where} has SHA-256 {digest(content)}, expected {sha256}: it is damaged. Restore the "
@@ -62,7 +88,7 @@ def _checked(store: Store, version: Version) -> Iterator[Checked]:
         yield checked
 
 
-def _download(client: Any, run_id: str, path: str, folder: Path, where: str) -> bytes:
+def _artefact(client: Any, run_id: str, path: str, folder: Path, where: str) -> bytes:
     try:
         return Path(client.download_artifacts(run_id, path, folder)).read_bytes()
     except Exception as error:  # noqa: BLE001  each kind of artefact store raises its own

@@ -2,11 +2,15 @@
 
 import getpass
 import os
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pipeline.errors import GitError
+from pipeline.repo import git, git_or_none
+
 UNKNOWN = "unknown"
+
+_CODE = Path(__file__).parent
 
 
 def now() -> datetime:
@@ -17,23 +21,26 @@ def now() -> datetime:
 def whoami() -> str:
     """Who acts: GitHub's actor, git's user, or the login."""
     try:
-        return os.environ.get("GITHUB_ACTOR") or _git("config", "user.name") or getpass.getuser()
+        return os.environ.get("GITHUB_ACTOR") or _git_user() or getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as in some containers
         return f"uid {os.getuid()}"
 
 
 def commit_tags() -> dict[str, str]:
-    """The commit of this code, and whether anything was changed since; `UNKNOWN` where there is no repository."""
-    commit = _git("rev-parse", "HEAD")
-    dirty = str(bool(_git("status", "--porcelain"))).lower()
-    return {"git_commit": commit or UNKNOWN, "git_dirty": dirty if commit else UNKNOWN}
+    """The commit of this code, and whether anything was changed since; `UNKNOWN` where there is no repository.
+
+    Raises:
+        GitError: There is a repository, and git refuses to read it.
+    """
+    commit = git_or_none("rev-parse", "--verify", "--quiet", "HEAD", root=_CODE)
+    if commit is None:
+        return {"git_commit": UNKNOWN, "git_dirty": UNKNOWN}
+    dirty = bool(git("status", "--porcelain", root=_CODE))
+    return {"git_commit": commit.decode().strip(), "git_dirty": str(dirty).lower()}
 
 
-def _git(*arguments: str) -> str:
-    """What a git command prints about this code, stripped; empty where there is no git or no repository."""
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+def _git_user() -> str:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
+        return (git_or_none("config", "user.name", root=_CODE) or b"").decode(errors="replace").strip()
+    except GitError:  # the login is as good
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,8 +1,8 @@
-"""The address of a tracking store in -> MLflow's client for it, quiet, its errors told as ours, one writer at a time.
+"""The address of a tracking store in -> MLflow's client for it, quiet, raising RegistryError, one writer at a time.
 
 MLflow is imported when first needed (it takes seconds). What a lost race means: with an SQLite store, every writer of
 this project takes a file lock beside the database, so of two writers exactly one wins. An MLflow server has no
-compare-and-set and no such lock: who moves an alias reads it before and again after, which catches every writer but
+compare-and-set and no such lock: an alias is read before and again after it is moved, which catches every writer but
 one that moves it between the two, a few milliseconds; and MLflow's own page can move it at any time.
 """
 
@@ -108,7 +108,7 @@ class Store:
         """No other writer of this project in a local store meanwhile; a server has no such lock (see the module).
 
         Raises:
-            RegistryError: Somebody else has held the lock for minutes.
+            RegistryError: Another command has held the lock for minutes.
         """
         if self.database is None or self._exclusive:
             yield
@@ -165,8 +165,8 @@ def _is_empty(path: Path) -> bool:
     try:
         with closing(sqlite3.connect(path, timeout=15)) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            found = connection.execute("SELECT name FROM sqlite_master").fetchone()
+            table = connection.execute("SELECT name FROM sqlite_master").fetchone()
             connection.rollback()
-            return found is None
+            return table is None
     except sqlite3.Error as error:
         raise RegistryError(f"the registry {path} cannot be opened and written ({error}). {_START_ANEW}") from None

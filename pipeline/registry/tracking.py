@@ -1,7 +1,7 @@
 """A result and its Pipeline -> one MLflow run that holds all of it: parameters, figures, files, data, model.
 
-The Pipeline is stored as skops, with exactly the types in `TRUSTED_TYPES`: unlike a pickle, it builds nothing else
-when somebody loads it. It is there for notebooks; what ships is the ONNX graph.
+The Pipeline is stored as skops, with exactly the types in `TRUSTED_TYPES`: unlike a pickle, loading it builds nothing
+else. It is there for notebooks; what ships is the ONNX graph.
 """
 
 import tempfile
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from lambda_api import contract
 from lambda_api.contract import TARGET, columns, example
 from pipeline.data.ingest import UCI_PAGE
-from pipeline.data.records import COLUMNS, load_processed
-from pipeline.files import Layout, flat, write_bytes
+from pipeline.data.records import COLUMNS
+from pipeline.files import flat, write_bytes
 from pipeline.model.result import Result
 from pipeline.params import Params
 from pipeline.registry.store import Store
@@ -37,7 +37,7 @@ DATASET_DIGEST = 32
 
 
 def log_run(
-    store: Store, layout: Layout, params: Params, result: Result, pipeline: "Pipeline", tags: dict[str, str]
+    store: Store, params: Params, result: Result, pipeline: "Pipeline", tags: dict[str, str]
 ) -> tuple[str, str]:
     """The id of a new, finished run with everything about a result, and the id of the model logged in it.
 
@@ -49,8 +49,8 @@ def log_run(
         with mlflow.start_run(run_id=run_id):
             mlflow.log_params(flat(params.model_dump()))
             mlflow.log_metrics(result.metrics)
-            _log_files(mlflow, layout, result)
-            _log_data(mlflow, layout, params, result)
+            _log_files(mlflow, result)
+            _log_data(mlflow, params, result)
             return str(run_id), _log_pipeline(mlflow, pipeline)
 
 
@@ -73,23 +73,24 @@ def delete_unfinished_runs(store: Store, experiment: str, result: Result, used: 
 
 
 def _experiment(store: Store, client: Any, name: str) -> str:
-    found = client.get_experiment_by_name(name)
-    return str(found.experiment_id if found else client.create_experiment(name, store.artifact_location))
+    experiment = client.get_experiment_by_name(name)
+    return str(experiment.experiment_id if experiment else client.create_experiment(name, store.artifact_location))
 
 
-def _log_files(mlflow: Any, layout: Layout, result: Result) -> None:
-    extras = [*layout.figures.glob("*.png"), *layout.plots.glob("*.csv"), layout.model_card]
-    listed = [layout.root / path for path in result.files]
+def _log_files(mlflow: Any, result: Result) -> None:
+    """The result's files as they were read, and what was drawn from them as it lies in the layout now."""
+    layout = result.layout
+    drawn = [*layout.figures.glob("*.png"), *layout.plots.glob("*.csv"), layout.model_card]
+    extras = {path.relative_to(layout.root).as_posix(): path.read_bytes() for path in drawn if path.is_file()}
     with tempfile.TemporaryDirectory() as temporary:
-        write_bytes(Path(temporary, RESULT_FILE), result.listing)
-        for path in (*listed, *(extra for extra in extras if extra.is_file())):
-            write_bytes(Path(temporary, path.relative_to(layout.root)), path.read_bytes())
+        for path, content in {RESULT_FILE: result.listing, **result.files, **extras}.items():
+            write_bytes(Path(temporary, path), content)
         mlflow.log_artifacts(temporary)
 
 
-def _log_data(mlflow: Any, layout: Layout, params: Params, result: Result) -> None:
+def _log_data(mlflow: Any, params: Params, result: Result) -> None:
     """Name the data as the run's input, with its columns and size; no record leaves its file."""
-    frame = load_processed(layout.records)[[*COLUMNS, TARGET]]
+    frame = result.records[[*COLUMNS, TARGET]]
     page = UCI_PAGE if result.data_sha256 == params.data.published else None
     name, digest = f"obesity-levels-{result.source}", result.data_sha256[:DATASET_DIGEST]
     mlflow.log_input(mlflow.data.from_pandas(frame, page, TARGET, name, digest), context="training")

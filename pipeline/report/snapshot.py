@@ -20,7 +20,7 @@ from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import ModelFileError, SourceError
 from pipeline.files import Layout, Report, file_digest, number
-from pipeline.repo import commit_of, dvc_md5, dvc_read, git
+from pipeline.repo import commit_of, committed, dvc_md5, dvc_read
 
 AUTO = "auto"
 """Instead of a revision: `default_base` chooses."""
@@ -71,13 +71,14 @@ def of_revision(root: Path, rev: str) -> Snapshot:
 
     Raises:
         InputError: There is no such revision.
+        GitError: git refuses to read this repository.
         ModelFileError: A file in it is damaged.
     """
     commit = commit_of(root, rev)
     name = commit[:8] if commit.startswith(rev) else f"{rev} ({commit[:8]})"
 
     def read(path: str) -> bytes | None:
-        return git(root, "show", f"{commit}:./{path}")
+        return committed(root, commit, path)
 
     stages = _stages(read, name)
     metrics = _json(read, "reports/metrics.json", name)
@@ -137,10 +138,10 @@ def dotted(value: Any, prefix: str = "") -> dict[str, Any]:
     """
     if not isinstance(value, Mapping):
         return {prefix: value}
-    found: dict[str, Any] = {}
+    leaves: dict[str, Any] = {}
     for key, item in value.items():
-        found |= dotted(item, f"{prefix}.{key}" if prefix else str(key))
-    return found
+        leaves |= dotted(item, f"{prefix}.{key}" if prefix else str(key))
+    return leaves
 
 
 def _model(report: Report | None) -> object:
@@ -217,16 +218,16 @@ def _stale(root: Path, stages: Mapping[str, Any], params: Mapping[str, Any]) -> 
     """What dvc.lock says otherwise than the files here: the results are not of this code, these params or this data."""
     known = _yaml(lambda path: (root / path).read_bytes() if (root / path).is_file() else None, PIPELINE, "here")
     wanted = known.get("stages") or {}
-    found = [f"stage {name} is in {PIPELINE} but not in {LOCK}" for name in wanted if name not in stages]
+    differences = [f"stage {name} is in {PIPELINE} but not in {LOCK}" for name in wanted if name not in stages]
     for name, stage in stages.items():
-        found += [
+        differences += [
             f"{name}: {file['path']} is not what was locked"
             for file in [*stage.get("deps", []), *stage.get("outs", [])]
             if (root / file["path"]).exists() and dvc_md5(root / file["path"]) != file.get("md5")
         ]
-        found += [
+        differences += [
             f"{name}: {key} in {PARAMS} is not what was locked"
             for key, value in stage.get("params", {}).get(PARAMS, {}).items()
             if dotted(value, key) != {leaf: now for leaf, now in params.items() if f"{leaf}.".startswith(f"{key}.")}
         ]
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(differences))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import CloudError, InputError, PipelineError
+from pipeline.repo import git_or_none
 from pipeline.ship.sam import sam
 from pipeline.ship.stack import STAGES, Stack, find_stack
 
@@ -50,9 +51,10 @@ def find_repository(full_name: str | None) -> Repository:
 
     Raises:
         InputError: The name is not OWNER/NAME; or there is no name, and origin is not on GitHub.
+        GitError: git refuses to read this clone.
     """
     if full_name is None:
-        address = _GITHUB_URL.search(_output_of("git", "remote", "get-url", "origin"))
+        address = _GITHUB_URL.search((git_or_none("remote", "get-url", "origin") or b"").decode().strip())
         if not address:
             raise InputError("origin is not on GitHub: name the repository, make bootstrap REPOSITORY=owner/name")
         owner, name = address[1], address[2]
@@ -60,7 +62,7 @@ def find_repository(full_name: str | None) -> Repository:
         owner, slash, name = full_name.partition("/")
         if not (owner and slash and name) or "/" in name:
             raise InputError(f"--repository: got {full_name!r}, expected owner/name")
-    response = _output_of("gh", "api", f"repos/{owner}/{name}", "--jq", "{owner_id: .owner.id, id: .id}")
+    response = _gh("api", f"repos/{owner}/{name}", "--jq", "{owner_id: .owner.id, id: .id}")
     try:
         ids = {key: str(int(value)) for key, value in json.loads(response).items()}
     except ValueError:
@@ -68,11 +70,11 @@ def find_repository(full_name: str | None) -> Repository:
     return Repository(owner, name, **ids)
 
 
-def _output_of(*command: str) -> str:
-    """What a command prints, stripped; empty if it is not installed or fails."""
-    if shutil.which(command[0]) is None:
+def _gh(*arguments: str) -> str:
+    """What GitHub's command line prints, stripped; empty if it is not installed or fails."""
+    if (command := shutil.which("gh")) is None:
         return ""
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run([command, *arguments], capture_output=True, text=True, check=False).stdout.strip()
 
 
 def deploy_bootstrap(repository: Repository, provider: str = "") -> Stack:

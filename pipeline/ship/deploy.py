@@ -12,21 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lambda_api.manifest import MODEL_FILE, Manifest
+from lambda_api.manifest import MODEL_FILE, Manifest, ManifestError, load
 from pipeline import aws
 from pipeline.errors import CloudError, DeploymentRefusal, ModelFileError, PipelineError, RaceLostError
 from pipeline.files import digest, file_digest, read_bytes
 from pipeline.progress import Progress, no_progress
 from pipeline.registry import Registry
-from pipeline.registry.versions import CHAMPION
+from pipeline.registry.versions import CHAMPION, Version
 from pipeline.ship import bundle
 from pipeline.ship.address import Address, parse_auth_mode
-from pipeline.ship.package import GOLDEN_FILE, MODEL_FOLDER, package_registered
+from pipeline.ship.package import GOLDEN_FILE, MODEL_FOLDER, chosen, package_registered
 from pipeline.ship.sam import sam
 from pipeline.ship.stack import FunctionVersion, Stack, Stage, find_stack, get_stack, stack_name, version_description
 
 CONFIG = Path("samconfig.toml")
-BUILT, FUNCTION = Path(".aws-sam/build"), "ApiFunction"
+BUILT, FUNCTION, HOOK = Path(".aws-sam/build"), "ApiFunction", "GoldenHook"
 
 _SHOWN_EVENTS = 5
 
@@ -81,14 +81,12 @@ def deploy(  # noqa: PLR0913  what a person decides
     before = find_stack(stack_name(stage))
     _refuse_unready(stage, before)
     live = before.live_alias().version if before and "FunctionAlias" in before.outputs else None
-    progress(f"package {name}@{which}", 0, 1)
-    manifest = package_registered(registry, name, which)
-    given = parameters(stage) | {"ModelDescription": version_description(manifest)}
+    registered = chosen(registry, name, which)
     if build:
-        progress("build the functions", 0, 1)
-        ours = {"MODEL": str(MODEL_FOLDER), "PYTHON": sys.executable, "ARCH": given.get("Architecture", "x86_64")}
-        sam("build", "--parameter-overrides", *_pairs(given), **ours)
-    _refuse_another_model(manifest)
+        progress(f"package {name}@{which}", 0, 1)
+        _build(stage, package_registered(registry, name, registered.number), progress)
+    manifest = _built(registered)
+    given = parameters(stage) | {"ModelDescription": version_description(manifest)}
     progress(f"deploy to {stage}: the new version is judged, then tried, then gets all requests", 0, 1)
     _deploy(stage, given | {"Release": _release(given)}, bucket)
     stack = get_stack(stage)
@@ -101,10 +99,10 @@ def deploy(  # noqa: PLR0913  what a person decides
         )
     address = Address(stack.output("ApiUrl").rstrip("/"), parse_auth_mode(stack.output("AuthMode")))
     progress(f"ask {address.url} for the golden answers", 0, 1)
-    if found := address.differences(read_bytes(MODEL_FOLDER / GOLDEN_FILE, "pipeline package")):
-        told = "\n".join(f"  {line}" for line in found)
+    if differences := address.differences(read_bytes(BUILT / HOOK / GOLDEN_FILE, "make package")):
+        lines = "\n".join(f"  {line}" for line in differences)
         raise DeploymentRefusal(
-            f"{stage} is deployed and does not answer as the model must:\n{told}\n"
+            f"{stage} is deployed and does not answer as the model must:\n{lines}\n"
             f"Look at it, or take it back with `pipeline rollback --stage {stage}`"
         )
     return Deployed(stage, version, address, changed=live != version)
@@ -159,14 +157,31 @@ def _refuse_unready(stage: Stage, stack: Stack | None) -> None:
         raise CloudError(f"the stack {stack.name} is {stack.status}: {_STUCK[stack.status].format(name=stack.name)}")
 
 
-def _refuse_another_model(manifest: Manifest) -> None:
-    built = BUILT / FUNCTION / "model" / MODEL_FILE
-    if not built.is_file():
-        raise ModelFileError(f"{built} does not exist: build the function with `make package`")
-    if file_digest(built) != manifest.model_sha256:
-        raise ModelFileError(
-            f"{built} has SHA-256 {file_digest(built)}, the model to deploy {manifest.model_sha256}: build again"
-        )
+def _build(stage: Stage, manifest: Manifest, progress: Progress) -> None:
+    progress("build the functions", 0, 1)
+    given = parameters(stage) | {"ModelDescription": version_description(manifest)}
+    environment = {"MODEL": str(MODEL_FOLDER), "PYTHON": sys.executable, "ARCH": given.get("Architecture", "x86_64")}
+    sam("build", "--parameter-overrides", *_pairs(given), **environment)
+
+
+def _built(version: Version) -> Manifest:
+    """The manifest of what was built, which must be of this version.
+
+    Raises:
+        ModelFileError: Nothing was built, or another model.
+    """
+    folder, expected = BUILT / FUNCTION / "model", version.tags.get("model_sha256")
+    if not (folder / MODEL_FILE).is_file():
+        raise ModelFileError(f"{folder / MODEL_FILE} does not exist: build the function with `make package`")
+    if (built := file_digest(folder / MODEL_FILE)) != expected:
+        raise ModelFileError(f"{folder / MODEL_FILE} has SHA-256 {built}, the model to deploy {expected}: build again")
+    try:
+        manifest = load(folder)
+    except ManifestError as error:
+        raise ModelFileError(f"{error}; build again with `make package`") from None
+    if manifest.model_version != str(version.number):
+        raise ModelFileError(f"{folder} holds model {manifest.model_version}, not {version.number}: build again")
+    return manifest
 
 
 def _why(stage: Stage) -> PipelineError:

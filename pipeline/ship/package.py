@@ -3,11 +3,13 @@
 golden.json lies beside them, for the hook that judges a new version before it gets traffic.
 
 What the manifest says is read from the files of that very result and from the registry, never from the working tree:
-the package of a champion is the same on every machine that reaches the registry. Before anything is replaced, the
-service itself must start from the new folder.
+the package of a champion is the same on every machine that reaches the registry. What `pipeline ci fetch` left to be
+verified is what is packaged. Before anything is replaced, the service itself must start from the new folder.
 """
 
+import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -23,9 +25,10 @@ from pipeline.progress import Progress, no_progress
 from pipeline.registry import Registry
 from pipeline.registry.history import Move
 from pipeline.registry.versions import CHAMPION, Version
+from pipeline.ship.signed import CANDIDATE
 
 MODEL_FOLDER = Path("build/model")
-"""Where the service finds its model unless told otherwise: `make serve` and the build of the Lambda."""
+"""Where the service finds its model by default: `make serve` and the build of the Lambda."""
 
 GOLDEN_FILE = "golden.json"
 
@@ -35,6 +38,8 @@ LIBRARIES = ("numpy", "onnx", "onnxruntime", "pandas", "pydantic", "scikit-learn
 """Whose versions decide what a model's bytes are, or what it answers."""
 
 UNREGISTERED = "unregistered"
+
+LAYOUT = Layout()
 
 
 @dataclass(frozen=True)
@@ -57,21 +62,29 @@ def package_registered(
         RegistryError: There is no such version; nothing was written.
         ModelFileError: The service does not start from it; nothing was written.
     """
+    version = chosen(registry, name, which)
+    origin = _Origin(
+        model_version=str(version.number),
+        registered_model=name,
+        trained_on=version.created,
+        git_commit=_known(version, "git_commit"),
+        verdict=_verdict(registry.history(name), version),
+    )
+    return _package(registry.files(version, CANDIDATE), origin, out)
+
+
+def chosen(registry: Registry, name: str, which: int | str) -> Version:
+    """The registered version that is to be packaged or deployed.
+
+    Raises:
+        RegistryError: There is no such version, or no champion yet; the text says what to do.
+    """
     if which == CHAMPION and registry.champion(name) is None:
         raise RegistryError(
             f"{name} has no champion in {registry.store.shown_uri}: train and judge one with `make run`, "
             "or package a finished layout with --from FOLDER"
         )
-    with tempfile.TemporaryDirectory() as temporary:
-        version = registry.fetch(name, which, Path(temporary))
-        origin = _Origin(
-            model_version=str(version.number),
-            registered_model=name,
-            trained_on=version.created,
-            git_commit=_known(version, "git_commit"),
-            verdict=_verdict(registry.history(name), version),
-        )
-        return _package(Layout(Path(temporary)), origin, out)
+    return registry.version(name, which)
 
 
 def package_layout(layout: Layout, out: Path = MODEL_FOLDER) -> Manifest:
@@ -80,7 +93,16 @@ def package_layout(layout: Layout, out: Path = MODEL_FOLDER) -> Manifest:
     Raises:
         ModelFileError: The layout is incomplete, or the service does not start from it; nothing was written.
     """
-    return _package(layout, _Origin(UNREGISTERED), out)
+    files = {
+        path.relative_to(layout.root).as_posix(): read_bytes(path, made_by)
+        for path, made_by in (
+            (layout.model, "pipeline train"),
+            (layout.golden, "pipeline train"),
+            (layout.data_report, "pipeline clean"),
+            (layout.metrics, "pipeline evaluate"),
+        )
+    }
+    return _package(files, _Origin(UNREGISTERED), out)
 
 
 def sample_layout(params: Params, progress: Progress = no_progress) -> Layout:
@@ -106,10 +128,17 @@ def _verdict(moves: tuple[Move, ...], version: Version) -> dict[str, Any] | None
     return {key: value for key, value in last.as_json().items() if key != "who"} if last else None
 
 
-def _package(layout: Layout, origin: _Origin, out: Path) -> Manifest:
-    graph, golden = read_bytes(layout.model, "pipeline train"), read_bytes(layout.golden, "pipeline train")
-    data = read_json(layout.data_report, "pipeline clean")
+def _package(files: Mapping[str, bytes], origin: _Origin, out: Path) -> Manifest:
+    """Write a model into a folder.
+
+    Args:
+        files: The bytes of graph, golden answers and reports by their path from a layout's root.
+        origin: What the registry knows about it.
+        out: The folder.
+    """
+    graph, golden = files[LAYOUT.model.as_posix()], files[LAYOUT.golden.as_posix()]
     try:
+        data, metrics = (json.loads(files[path.as_posix()]) for path in (LAYOUT.data_report, LAYOUT.metrics))
         manifest = Manifest(
             **vars(origin),
             source=data["source"],
@@ -117,14 +146,14 @@ def _package(layout: Layout, origin: _Origin, out: Path) -> Manifest:
             model_sha256=digest(graph),
             golden_sha256=digest(golden),
             contract=fingerprint(),
-            metrics=read_json(layout.metrics, "pipeline evaluate"),
+            metrics=metrics,
             libraries={name: installed(name) for name in LIBRARIES},
             support={column.name: _support(data["columns"][column.name]) for column in columns()},
             bins_id=BINS_ID,
             bins=_bins(data),
         )
     except (KeyError, ValueError) as error:
-        raise ModelFileError(f"{layout.data_report} does not belong to this version: run `pipeline clean`") from error
+        raise ModelFileError(f"{LAYOUT.data_report} does not belong to this version: run `pipeline clean`") from error
     with tempfile.TemporaryDirectory() as temporary:
         _write(Path(temporary), graph, golden, manifest)
         _starts(Path(temporary))
@@ -132,15 +161,15 @@ def _package(layout: Layout, origin: _Origin, out: Path) -> Manifest:
     return manifest
 
 
-def _support(found: dict[str, float]) -> Support:
-    if "min" in found:
-        return Support(low=found["min"], high=found["max"])
-    return Support(categories=tuple(sorted(category for category, count in found.items() if count)))
+def _support(column: dict[str, float]) -> Support:
+    if "min" in column:
+        return Support(low=column["min"], high=column["max"])
+    return Support(categories=tuple(sorted(category for category, count in column.items() if count)))
 
 
 def _bins(data: dict[str, Any]) -> dict[str, Bins]:
     known = data.get("bins", {})  # a version registered before the counts were made has none
-    found = {
+    bins = {
         name: Bins(
             edges=() if binning.places else tuple(binning.edges()),
             categories=tuple(binning.places),
@@ -149,11 +178,11 @@ def _bins(data: dict[str, Any]) -> dict[str, Bins]:
         for name, binning in BINNINGS.items()
     }
     levels = tuple(data["levels"][level] for level in LEVELS)
-    return found | {TARGET: Bins(categories=tuple(map(str, LEVELS)), counts=levels)}
+    return bins | {TARGET: Bins(categories=tuple(map(str, LEVELS)), counts=levels)}
 
 
 def _write(folder: Path, graph: bytes, golden: bytes, manifest: Manifest) -> None:
-    """The manifest last: whoever finds a new model beside an old manifest refuses it by its digest."""
+    """Write the manifest last, so that a half-written folder fails the digest check."""
     write_bytes(folder / MODEL_FILE, graph)
     write_bytes(folder / GOLDEN_FILE, golden)
     write_json(folder / MANIFEST_FILE, manifest.model_dump(mode="json", exclude_defaults=False))

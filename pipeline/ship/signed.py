@@ -1,8 +1,11 @@
 """What is to be deployed -> files that can be signed and verified: the model before it is built in, then the package.
 
 A signature is about the bytes of one file. The model is one; a package is a folder, so `contents` lists it as
-`sha256sum` would, and that listing is signed. Whoever lists the same folder again gets the same file, and whoever
-changed anything in the folder gets another, which nobody signed.
+`sha256sum` would, and that listing is signed. Equal folders give equal listings; a changed folder's listing has no
+signature.
+
+The registry's files are fetched once, by `fetch`: `pipeline package` takes them from `CANDIDATE`, where they were
+verified, and `pipeline deploy --no-build` takes what was built of them.
 """
 
 from dataclasses import dataclass
@@ -24,20 +27,20 @@ LISTING = Path("build/package.sha256")
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchedVersion:
     """The version that `CANDIDATE` holds, and the SHA-256 of its graph."""
 
     version: int
     sha256: str
 
     def as_outputs(self) -> dict[str, str]:
-        """What the steps that follow are told."""
+        """The outputs for the steps that follow."""
         return {"version": str(self.version), "sha256": self.sha256}
 
 
 def fetch(
     params: Params, store: str | None, which: str, sha256: str | None = None, progress: Progress = no_progress
-) -> Fetched:
+) -> FetchedVersion:
     """Fetch a registered version, by number or alias, to `CANDIDATE`; nothing of it is loaded.
 
     Args:
@@ -51,20 +54,21 @@ def fetch(
         RegistryError: There is no such version, or the registry cannot be reached.
         ModelFileError: Its graph is another one than was asked for.
     """
-    from pipeline.registry import Registry, remote_store
+    from pipeline.registry import Registry
+    from pipeline.registry.remote_store import pull
 
     registry = Registry()
     if store:
         progress(f"pull the registry from {store}", 0, 1)
-        remote_store.pull(registry.store, store)
+        pull(registry.store, store)
     version = registry.fetch(params.registry.model_name, which, CANDIDATE).number
-    found = file_digest(Layout(CANDIDATE).model)
-    if sha256 and found != sha256:
+    graph = file_digest(Layout(CANDIDATE).model)
+    if sha256 and graph != sha256:
         raise ModelFileError(
-            f"version {version} has the graph {found}, expected {sha256}, which was judged: "
+            f"version {version} has the graph {graph}, expected {sha256}, which was judged: "
             "the registry was changed in between. Deploy again, with the version that you mean"
         )
-    return Fetched(version, found)
+    return FetchedVersion(version, graph)
 
 
 def contents(sha256: str, package: Path = PACKAGE) -> str:

@@ -116,6 +116,7 @@ def test_no_service_module_knows_the_pipeline_or_anything_heavier_than_its_model
     ("package", "allowed"),
     [
         ("botocore", {"pipeline/aws.py"}),
+        ("dvc", {"pipeline/repo.py"}),
         ("mlflow", {"pipeline/registry/store.py", "pipeline/registry/tracking.py"}),
         ("onnx", {"pipeline/model/export.py"}),
         ("skl2onnx", {"pipeline/model/export.py"}),
@@ -125,6 +126,21 @@ def test_a_heavy_package_has_its_own_door(package: str, allowed: set[str]) -> No
     found = set(doors(package))
     assert found
     assert found <= allowed
+
+
+def test_git_and_dvc_are_started_in_one_place() -> None:
+    starters = []
+    for module in MODULES:
+        words = {
+            element.value
+            for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+            if isinstance(node, ast.List | ast.Tuple)
+            for element in node.elts
+            if isinstance(element, ast.Constant)
+        }
+        if "subprocess" in imports(module) and words & {"git", "dvc"}:
+            starters.append(module.relative_to(ROOT).as_posix())
+    assert starters == ["pipeline/repo.py"]
 
 
 def test_only_the_command_line_prints_or_exits() -> None:

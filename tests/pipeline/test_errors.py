@@ -14,6 +14,7 @@ def test_every_expected_failure_is_in_one_tree_and_answers_with_two_or_three() -
     }
     assert found == {
         "PipelineError": ("Exception", 1),
+        "StageError": ("PipelineError", 1),
         "InputError": ("PipelineError", 2),
         "ParamsError": ("InputError", 2),
         "DataError": ("InputError", 2),
@@ -22,6 +23,7 @@ def test_every_expected_failure_is_in_one_tree_and_answers_with_two_or_three() -
         "LogError": ("InputError", 2),
         "ModelFileError": ("InputError", 2),
         "RegistryError": ("InputError", 2),
+        "GitError": ("InputError", 2),
         "CloudError": ("InputError", 2),
         "Refusal": ("PipelineError", 3),
         "ParityError": ("Refusal", 3),

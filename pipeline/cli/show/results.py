@@ -12,7 +12,7 @@ from rich.text import Text
 from pipeline.files import Layout, read_json
 
 if TYPE_CHECKING:
-    from pipeline.loop.retrain import Retrained
+    from pipeline.loop.retrain import RetrainResult
     from pipeline.model.predict import PredictionSummary
     from pipeline.model.reproduce import Reproduction
 
@@ -97,7 +97,7 @@ def reproduction(runs: "Reproduction", raw: Path) -> RenderableType:
     return Group(shown, Text(summary, style="bold green" if runs.equal else "bold red"))
 
 
-def retrained(done: "Retrained", verdict: RenderableType) -> RenderableType:
+def retrained(done: "RetrainResult", verdict: RenderableType) -> RenderableType:
     """What one pass of the loop did: figures, verdict with its reasons, an example, where the files are, what next."""
     sample = is_sample(done.layout)
     number, figures = done.before or (None, None)
@@ -140,7 +140,7 @@ def predicted(done: "PredictionSummary") -> RenderableType:
     return Group(shown, Text("\n".join(lines)))
 
 
-def _champion_line(done: "Retrained", before: int | None) -> str:
+def _champion_line(done: "RetrainResult", before: int | None) -> str:
     champion = done.champion
     if champion is None:
         return "none yet: no model has passed the gate"
@@ -154,7 +154,7 @@ def _champion_line(done: "Retrained", before: int | None) -> str:
     )
 
 
-def _next(done: "Retrained", *, sample: bool) -> str:
+def _next(done: "RetrainResult", *, sample: bool) -> str:
     if sample:
         return "`make run DATA=file.csv` with the real data, or `make test`"
     if done.verdict.outcome == "refused":

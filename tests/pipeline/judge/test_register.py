@@ -11,7 +11,7 @@ import pytest
 from lambda_api.contract import columns, example, fingerprint
 from pipeline.errors import ModelFileError, ReproductionError
 from pipeline.files import Layout, digest, flat, read_json, write_json
-from pipeline.judge.register import Registered, register
+from pipeline.judge.register import Registration, register
 from pipeline.model.export import to_onnx
 from pipeline.model.result import result_of
 from pipeline.params import Params
@@ -52,7 +52,7 @@ def test_the_same_result_is_registered_once(two: Registry, small_layout: Layout,
     again = register(small_layout, small_params, 1, two)
     found = two.version(NAME, 1)
     result = result_of(small_layout, small_params)
-    assert again == Registered(NAME, 1, False, found.stage, result.model_sha256, result.sha256, found.run_id)  # noqa: FBT003
+    assert again == Registration(NAME, 1, False, found.stage, result.model_sha256, result.sha256, found.run_id)  # noqa: FBT003
     assert [version.number for version in two.versions(NAME)] == [1, 2]
     assert runs(two) == ["FINISHED", "FINISHED"]
 

@@ -58,7 +58,7 @@ def test_a_run_that_loses_the_race_takes_the_registry_as_it_is_and_decides_again
             remote_store.push(rival.store, store)
 
     judged = ci.publish(parameters.load(), store, "a test", meanwhile)
-    assert told.count("somebody else was first: decide again") == 1
+    assert told.count("another run was first: decide again") == 1
     assert (judged.verdict.outcome, judged.champion) == ("unchanged", 1)
     (version,) = Registry(f"sqlite:///{project}/mlflow.db").versions(NAME)
     assert "liked" in version.aliases
@@ -112,8 +112,8 @@ def test_a_stale_lock_is_put_back_and_the_right_one_handed_over(project: Path) -
     (project / "dvc.lock").write_text(right, encoding="utf-8")
     (project / "reports/metrics.json").write_text("{}\n", encoding="utf-8")
     assert ci.stale() == (
-        ci.Stale(Path("dvc.lock"), "stage train: forest"),
-        ci.Stale(Path("reports/metrics.json"), "its content"),
+        ci.StaleFile(Path("dvc.lock"), "stage train: forest"),
+        ci.StaleFile(Path("reports/metrics.json"), "its content"),
     )
     assert (project / "dvc.lock").read_text(encoding="utf-8") == wrong
     assert (ci.HANDED_OVER / "dvc.lock").read_text(encoding="utf-8") == right
@@ -154,8 +154,8 @@ def test_a_fork_that_cannot_read_the_added_records_runs_on_the_sample_and_nobody
     params = parameters.load()
     params = params.model_copy(update={"data": params.data.model_copy(update={"url": publisher})})
     with pytest.raises(NotPublishedError):
-        ci.repro(params, print, iter, publish=True)
-    why = ci.repro(params, print, iter, publish=False)
+        ci.repro(params, print, publish=True)
+    why = ci.repro(params, print, publish=False)
     assert why
     assert "DVC alone has the pinned file" in why
     assert ci.is_sample()

@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import ModelFileError, RegistryError
 from pipeline.files import Layout, digest, file_digest
 from pipeline.params import Params
-from pipeline.ship import signed as deployable
+from pipeline.ship import signed
 
 BUILT = {
     "template.yaml": b"Resources: {}\n",
@@ -34,41 +34,41 @@ def package(tmp_path: Path) -> Path:
 
 def test_the_listing_names_every_file_and_its_digest_in_a_fixed_order(package: Path) -> None:
     assert package.is_dir()
-    found = deployable.contents(digest(b"a graph"))
+    found = signed.contents(digest(b"a graph"))
     lines = [f"{digest(BUILT[name])}  {name}\n" for name in sorted(BUILT)]
-    assert deployable.LISTING.read_text(encoding="utf-8") == "".join(lines)
-    assert found == file_digest(deployable.LISTING) == deployable.contents(digest(b"a graph"))
+    assert signed.LISTING.read_text(encoding="utf-8") == "".join(lines)
+    assert found == file_digest(signed.LISTING) == signed.contents(digest(b"a graph"))
 
 
 @pytest.mark.parametrize("change", ["another byte", "one more", "one less"])
 def test_whatever_is_changed_in_a_package_changes_its_listing(package: Path, change: str) -> None:
-    before = deployable.contents(digest(b"a graph"))
+    before = signed.contents(digest(b"a graph"))
     if change == "another byte":
         (package / "template.yaml").write_bytes(b"Resources: []\n")
     elif change == "one more":
         (package / "ApiFunction/sitecustomize.py").write_bytes(b"")
     else:
         (package / "ApiFunction/lambda_api/app.py").unlink()
-    assert deployable.contents(digest(b"a graph")) != before
+    assert signed.contents(digest(b"a graph")) != before
 
 
 def test_a_package_of_another_model_or_none_is_refused(package: Path) -> None:
     with pytest.raises(ModelFileError, match=f"expected {digest(b'another')}, which was verified"):
-        deployable.contents(digest(b"another"))
+        signed.contents(digest(b"another"))
     shutil.rmtree(package)
     with pytest.raises(ModelFileError, match=r"has no ApiFunction/model/model.onnx: build it with `make package`"):
-        deployable.contents(digest(b"a graph"))
-    assert not deployable.LISTING.exists()
+        signed.contents(digest(b"a graph"))
+    assert not signed.LISTING.exists()
 
 
 def test_a_version_is_fetched_by_number_and_its_graph_is_the_one_asked_for(
     two_versions: Path, tmp_path: Path, small_params: Params
 ) -> None:
     shutil.copy(two_versions, tmp_path / "mlflow.db")
-    fetched = deployable.fetch(small_params, None, "2")
-    assert fetched == deployable.Fetched(2, file_digest(Layout(deployable.CANDIDATE).model))
+    fetched = signed.fetch(small_params, None, "2")
+    assert fetched == signed.FetchedVersion(2, file_digest(Layout(signed.CANDIDATE).model))
     assert fetched.as_outputs() == {"version": "2", "sha256": fetched.sha256}
     with pytest.raises(ModelFileError, match=r"version 1 has the graph .*, which was judged"):
-        deployable.fetch(small_params, None, "1", fetched.sha256)
+        signed.fetch(small_params, None, "1", fetched.sha256)
     with pytest.raises(RegistryError, match="no version or alias '99'"):
-        deployable.fetch(small_params, None, "99")
+        signed.fetch(small_params, None, "99")
