@@ -27,7 +27,7 @@ SIDE_BY_SIDE_MB = 256
 
 
 @dataclass(frozen=True)
-class Work:
+class ScalingWork:
     """How much is measured.
 
     Attributes:
@@ -47,11 +47,11 @@ class Work:
     seconds: float
 
 
-FULL = Work((256, 512, 1024, MEMORY_MB, 3008), 7, Requests(spaced=40, busy=150), (1, 2, 4), (0.25, 1.0), 6.0)
-SHORT = Work((MEMORY_MB,), 1, Requests(spaced=2, busy=3), (1,), (1.0,), 0.2)
+FULL = ScalingWork((256, 512, 1024, MEMORY_MB, 3008), 7, Requests(spaced=40, busy=150), (1, 2, 4), (0.25, 1.0), 6.0)
+SHORT = ScalingWork((MEMORY_MB,), 1, Requests(spaced=2, busy=3), (1,), (1.0,), 0.2)
 
 
-def measure(layout: Layout, work: Work) -> Measurements:
+def measure(layout: Layout, work: ScalingWork) -> Measurements:
     """Everything, with the model of a layout."""
     with tempfile.TemporaryDirectory() as temporary:
         model = Path(temporary, "model")

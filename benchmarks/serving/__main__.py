@@ -31,7 +31,7 @@ LIBRARIES = ("fastapi", "mangum", "onnxruntime", "pydantic", "scikit-learn")
 
 
 @dataclass(frozen=True)
-class Work:
+class ServingWork:
     """How much is measured.
 
     Attributes:
@@ -53,8 +53,8 @@ class Work:
     requests: int
 
 
-FULL = Work(10, 60, (1, 10, 100, 1_000, 5_000), 14, 9, (1, 1_000, 10_000), 2_000)
-SHORT = Work(1, 2, (1, 10), 1, 1, (1, 10, 20), 20)
+FULL = ServingWork(10, 60, (1, 10, 100, 1_000, 5_000), 14, 9, (1, 1_000, 10_000), 2_000)
+SHORT = ServingWork(1, 2, (1, 10), 1, 1, (1, 10, 20), 20)
 
 
 def machine() -> str:
@@ -66,7 +66,7 @@ def machine() -> str:
     )
 
 
-def measure(layout: Layout, parameters: params.Params, work: Work, scratch: Path) -> dict[str, str]:
+def measure(layout: Layout, parameters: params.Params, work: ServingWork, scratch: Path) -> dict[str, str]:
     """Everything, by the titles of the page's sections."""
     contenders = Contenders(layout, parameters, scratch)
     contenders.refuse_different_answers()

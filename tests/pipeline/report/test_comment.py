@@ -16,7 +16,7 @@ from pipeline.intervals import newcombe, wilson
 from pipeline.report.comment import COMMENT_MARKER, LARGEST_BYTES, Links, comment, headline, unfolded
 from pipeline.report.comparison import compare
 from pipeline.report.markdown import cell, code, folded, table, words
-from pipeline.report.snapshot import Answer, Answers, Snapshot
+from pipeline.report.snapshot import Answers, RecordAnswer, Snapshot
 from tests.paths import expected
 
 LEVELS = ("Normal_Weight", "Obesity_Type_I")
@@ -74,7 +74,7 @@ BASE = side("main", 0.90, "a")
 def answers(right: int, wrong: int) -> Answers:
     """Records of the first level in fold 1, the first `right` of them answered rightly."""
     predicted = [LEVELS[0]] * right + [LEVELS[1]] * wrong
-    return {(f"{place:064x}", LEVELS[0]): Answer("1", level) for place, level in enumerate(predicted)}
+    return {(f"{place:064x}", LEVELS[0]): RecordAnswer("1", level) for place, level in enumerate(predicted)}
 
 
 def test_a_better_model_is_told_in_full() -> None:
@@ -206,8 +206,8 @@ def test_changed_data_is_told_by_records_balance_and_drift() -> None:
 
 
 def test_records_added_removed_and_changed_are_counted_by_their_keys() -> None:
-    old = {("1", "A"): Answer("0", "A"), ("2", "A"): Answer("0", "A"), ("3", "A"): Answer("0", "A")}
-    new = {("2", "A"): Answer("0", "B"), ("3", "B"): Answer("0", "B"), ("4", "A"): Answer("0", "A")}
+    old = {("1", "A"): RecordAnswer("0", "A"), ("2", "A"): RecordAnswer("0", "A"), ("3", "A"): RecordAnswer("0", "A")}
+    new = {("2", "A"): RecordAnswer("0", "B"), ("3", "B"): RecordAnswer("0", "B"), ("4", "A"): RecordAnswer("0", "A")}
     this = side("this", 0.92, "b", data=data(rows=120), answers=new)
     text = comment(compare(replace(BASE, answers=old), this), NOWHERE)
     assert "<summary>Data: 1 records added, 1 removed, 1 with another level</summary>" in text
@@ -218,7 +218,7 @@ def test_records_added_removed_and_changed_are_counted_by_their_keys() -> None:
 
 
 def test_the_same_records_are_no_change_of_data() -> None:
-    answers = {("1", "A"): Answer("0", "A")}
+    answers = {("1", "A"): RecordAnswer("0", "A")}
     this = side("this", 0.92, "b", data=data(rows=120), answers=answers)
     text = comment(compare(replace(BASE, answers=answers), this), NOWHERE)
     assert "<summary>Data: the same records</summary>" in text
