@@ -15,7 +15,7 @@ from tests.paths import ROOT
 
 COMMANDS = (
     ("deploy", "--stage", "prod"),
-    ("deployed", "--stage", "prod"),
+    ("status", "--stage", "prod"),
     ("bootstrap", "--repository", "us/obesity-levels"),
 )
 
@@ -88,6 +88,6 @@ def test_without_credentials_or_a_network_the_line_says_so(tmp_path: Path, comma
 
 
 def test_a_stage_that_is_none_is_refused(tmp_path: Path) -> None:
-    assert said(tmp_path, ("deployed", "--stage", "production")) == (
+    assert said(tmp_path, ("status", "--stage", "production")) == (
         "InputError: --stage: got 'production', expected one of dev, staging, prod"
     )

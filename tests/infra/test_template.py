@@ -58,7 +58,7 @@ def test_every_combination_of_parameters_resolves_without_a_dangling_name(deploy
             {"AuthMode": "jwt"},
             [
                 "AuthMode jwt needs JwtIssuer, the address that issues the tokens.",
-                "AuthMode jwt needs JwtAudience, or the tokens made for any other service would do.",
+                "AuthMode jwt needs JwtAudience, or tokens for any other service would be accepted.",
             ],
         ),
         ({"MonthlyBudget": "20"}, ["MonthlyBudget needs AlarmEmail, the address that the message is sent to."]),

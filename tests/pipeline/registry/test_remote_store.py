@@ -290,22 +290,22 @@ def test_a_state_of_a_newer_format_is_refused(url: str, tmp_path: Path) -> None:
         pull(at(tmp_path / "second").store, url)
 
 
-def no_credentials(monkeypatch: pytest.MonkeyPatch, server: str) -> None:
-    del server
+def no_credentials(monkeypatch: pytest.MonkeyPatch, aws_environment: str) -> None:
+    del aws_environment
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
 
 
-def unreachable(monkeypatch: pytest.MonkeyPatch, server: str) -> None:
-    del server
+def unreachable(monkeypatch: pytest.MonkeyPatch, aws_environment: str) -> None:
+    del aws_environment
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
 
 
-def unknown_profile(monkeypatch: pytest.MonkeyPatch, server: str) -> None:
-    del server
+def unknown_profile(monkeypatch: pytest.MonkeyPatch, aws_environment: str) -> None:
+    del aws_environment
     monkeypatch.setenv("AWS_PROFILE", "nobody")
 
 
@@ -319,13 +319,13 @@ def unknown_profile(monkeypatch: pytest.MonkeyPatch, server: str) -> None:
 )
 def test_an_s3_that_cannot_be_used_says_what_to_do_and_no_secret(
     url: str,
-    server: str,
+    aws_environment: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     harm: Callable[[pytest.MonkeyPatch, str], None],
     message: str,
 ) -> None:
-    harm(monkeypatch, server)
+    harm(monkeypatch, aws_environment)
     with pytest.raises(RegistryError, match=message) as refused:
         pull(at(tmp_path).store, url)
     assert SECRET not in str(refused.value)
