@@ -25,7 +25,7 @@ DRIFTING = 3
 # In a process of its own: what this process holds would count as its children's.
 INVENT = f"""\
 import sys
-from tests.fixtures.answers import Visits
+from tests.fixtures.service_log import Visits
 sys.stdout.buffer.writelines(Visits().ask({DIFFERENT_LINES}))
 """
 

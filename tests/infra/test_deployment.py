@@ -33,7 +33,7 @@ class Place:
     account: Account
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """What a command says and how it ends; one that deploys in a process of its own, as SAM writes to its stderr."""
+        """What a command says; one that deploys runs in a process of its own, because SAM writes to its stderr."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW", "CI"))}
         settings = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "", "ARTIFACTS_BUCKET": BUCKET}
         named = clean | self.account.environment | settings | environment

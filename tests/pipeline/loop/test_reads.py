@@ -2,8 +2,8 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
-import mlflow
 import pytest
 
 from pipeline.data import records
@@ -33,10 +33,12 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 @pytest.fixture
 def downloaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The path of each artefact that is copied out of the registry."""
+    import mlflow
+
     paths = list[str]()
     download = mlflow.MlflowClient.download_artifacts
 
-    def downloading(self: mlflow.MlflowClient, run_id: str, path: str, *rest: object) -> str:
+    def downloading(self: Any, run_id: str, path: str, *rest: object) -> str:
         paths.append(path)
         return str(download(self, run_id, path, *rest))
 
