@@ -86,6 +86,7 @@ def test_drift_simulates_every_scenario_and_its_document_is_what_it_writes_now(
     assert outline(document.read_text(), cells=2) == outline((ROOT / "docs/drift.md").read_text(), cells=2)
 
 
+@pytest.mark.usefixtures("whole_program")
 def test_watch_reads_every_line_of_a_packed_log() -> None:
     printed = run("watch", "--packed")
 
