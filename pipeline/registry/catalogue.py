@@ -40,8 +40,7 @@ class Catalogue:
         Raises:
             RegistryError: There is no such model.
         """
-        aliases = self._aliases_of(name)
-        return tuple(_version(entry, aliases) for entry in self._entries(name))
+        return self._versions(name, self._aliases_of(name))
 
     def version(self, name: str, which: int | str) -> Version:
         """The version with a number or an alias.
@@ -148,7 +147,12 @@ class Catalogue:
         return known[name]
 
     def _any(self, name: str) -> tuple[Version, ...]:
-        return self.versions(name) if name in self._aliases() else ()
+        """All versions of a model, the oldest first; none if there is no such model."""
+        aliases = self._aliases().get(name)
+        return () if aliases is None else self._versions(name, aliases)
+
+    def _versions(self, name: str, aliases: Mapping[str, int]) -> tuple[Version, ...]:
+        return tuple(_version(entry, aliases) for entry in self._entries(name))
 
     def _entries(self, name: str) -> list[Any]:
         """MLflow's own versions of a model that exists, the oldest first."""
