@@ -40,8 +40,25 @@ run: $(VENV)/.run ## get the data, retrain, judge, register, export; DATA=file.c
 	@pipeline retrain $(if $(DATA),--data "$$DATA")
 
 .PHONY: test
-test: $(VENV)/.dev ## run the tests
-	@pytest -n 2 --dist loadgroup
+test: test-tools ## run the tests, but for those with act, and install what they need
+	@pytest -n 2 --dist loadgroup --no-act
+
+.PHONY: test-fast
+test-fast: $(VENV)/.dev ## run the tests that need no trained model, registry, server, browser or runtime: a minute
+	@pytest -n 2 --dist loadgroup --fast
+
+# What cannot be had, the last lines of the tests name; they fail for it where CI is true.
+.PHONY: test-tools
+test-tools: $(VENV)/.dev
+	-@$(MAKE) --no-print-directory --keep-going $(TOOLS)/.done chromium
+
+.PHONY: chromium
+chromium: $(VENV)/.dev
+	@for name in chromium chromium-browser google-chrome chrome; do command -v $$name >/dev/null && exit 0; done; \
+	echo "Installing Chromium"; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else $(BIN)/playwright install --with-deps chromium >/dev/null; fi
 
 .PHONY: check
 check: $(VENV)/.dev lint-stack lint-workflows ## format, lint, types, import rules, the stack's templates, workflows
@@ -63,8 +80,8 @@ lint-workflows: $(TOOLS)/.workflows ## lint what runs on GitHub: schemas, and ev
 	@$(TOOLS)/workflows/bin/zizmor --offline --persona=auditor --quiet --no-progress .github
 
 .PHONY: test-workflows
-test-workflows: $(VENV)/.dev $(TOOLS)/.workflows ## run the workflows themselves on this machine, with act
-	@pytest -m workflows tests/workflows
+test-workflows: $(VENV)/.dev $(TOOLS)/.done $(TOOLS)/.workflows ## run the workflows themselves on this machine, with act
+	@pytest tests/workflows
 
 .PHONY: changes-model
 changes-model: ## say true if anything that makes the model differs from where this branch left BASE
@@ -134,7 +151,7 @@ bench: $(VENV)/.dev $(TOOLS)/.done ## measure the service beside what people do 
 
 .PHONY: scale
 scale: $(VENV)/.dev $(TOOLS)/.done ## measure the function by memory and what it costs; writes docs/scale.md (root, on Linux)
-	@python -m benchmarks.scale
+	@python -m benchmarks.scaling
 
 .PHONY: lock
 lock: $(VENV)/.uv ## resolve requirements/*.in anew into locked files with hashes

@@ -1,70 +1,73 @@
 """How fast `pipeline watch` reads, and in how much memory: a million lines of the service's log.
 
-    python benchmarks/watch.py [--lines 1000000] [--packed]
+    python -m benchmarks.watch [--lines 1000000] [--packed]
 
-The lines are those of the embedded sample's people, with their own times and a line of Lambda's own after each tenth.
-Time and peak memory are those of the whole process, start and picture included. This process imports nothing heavy:
-Linux counts what a process holds when it starts a child as the child's own.
+The lines are about the people of the embedded sample, a second apart, with a line of Lambda's own after each tenth.
+Time and peak memory are those of the whole process, its start and the figure included.
 """
 
-import argparse
 import gzip
 import json
-import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from benchmarks.measure import ROOT, parser, run_process
 
-# In a process of its own, for the reason above.
-MAKE = """\
+LINES, SHORT_LINES = 1_000_000, 2_000
+DIFFERENT_LINES = 2_000
+START_MS, STEP_MS = 1_790_000_000_000, 1_000
+PLATFORM_LINE = b"REPORT RequestId: 1f2e Duration: 1.20 ms Billed Duration: 2 ms\n"
+DRIFTING = 3
+"""The exit code of `pipeline watch` that names drift: a result as good as any here."""
+
+# In a process of its own: what this process holds would count as its children's.
+INVENT = f"""\
 import sys
-sys.path.insert(0, ".")
-from tests.answers import Visits
-sys.stdout.buffer.writelines(Visits().ask(2000))
+from tests.fixtures.answers import Visits
+sys.stdout.buffer.writelines(Visits().ask({DIFFERENT_LINES}))
 """
 
 
+def invented_lines() -> list[bytes]:
+    """Lines of the service's log, one for each of some people's requests."""
+    return subprocess.run([sys.executable, "-c", INVENT], cwd=ROOT, capture_output=True, check=True).stdout.splitlines()
+
+
 def write_log(path: Path, count: int, *, packed: bool) -> None:
-    """A log of so many answers, a second apart."""
-    made = subprocess.run([sys.executable, "-c", MAKE], cwd=ROOT, capture_output=True, check=True).stdout
-    pieces = [line.split(str(json.loads(line)["_aws"]["Timestamp"]).encode()) for line in made.splitlines()]
+    """Write a log of so many answers."""
+    lines = [line.split(str(json.loads(line)["_aws"]["Timestamp"]).encode()) for line in invented_lines()]
     with gzip.open(path, "wb", compresslevel=1) if packed else path.open("wb") as log:
         for number in range(count):
-            before, after = pieces[number % len(pieces)]
-            log.write(before + str(1_790_000_000_000 + 1000 * number).encode() + after + b"\n")
+            before, after = lines[number % len(lines)]
+            log.write(before + str(START_MS + STEP_MS * number).encode() + after + b"\n")
             if number % 10 == 0:
-                log.write(b"REPORT RequestId: 1f2e Duration: 1.20 ms Billed Duration: 2 ms\n")
+                log.write(PLATFORM_LINE)
+
+
+def measure(count: int, folder: Path, *, packed: bool) -> str:
+    """A sentence with the figures of one run of `pipeline watch` on so many lines."""
+    log, summary = folder / "a.log", folder / "drift.json"
+    write_log(log, count, packed=packed)
+    places = ["--log", str(log), "--out", str(summary), "--figures", str(folder)]
+    run = run_process([sys.executable, "-m", "pipeline", "watch", *places], accepted=(0, DRIFTING), quiet=True)
+    lines = json.loads(summary.read_text(encoding="utf-8"))["lines"]
+    return (
+        f"{lines['read']:,} lines, {log.stat().st_size / 1e6:,.0f} MB{' packed' * packed}: {run.seconds:.1f} s, "
+        f"{run.cpu_seconds:.1f} s of processor time, {lines['read'] / run.seconds:,.0f} lines/s, "
+        f"peak {run.peak_mib:,.0f} MiB, {lines}"
+    )
 
 
 def main() -> None:
     """Measure and print a line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lines", type=int, default=1_000_000)
-    parser.add_argument("--packed", action="store_true")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write_log(folder / "a.log", given.lines, packed=given.packed)
-        places = ["--out", f"{folder}/drift.json", "--figures", name]
-        begin = time.perf_counter()
-        child = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", "watch", "--log", f"{folder}/a.log", *places],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-        )
-        _, status, usage = os.wait4(child.pid, 0)
-        seconds = time.perf_counter() - begin
-        lines, size = json.loads((folder / "drift.json").read_text())["lines"], (folder / "a.log").stat().st_size
-    print(
-        f"{lines['read']:,} lines, {size / 1e6:,.0f} MB{' packed' * given.packed}: {seconds:.1f} s, "
-        f"{usage.ru_utime + usage.ru_stime:.1f} s of a processor, {lines['read'] / seconds:,.0f} lines/s, "
-        f"peak {usage.ru_maxrss / 1024:,.0f} MB, "
-        f"exit code {os.waitstatus_to_exitcode(status)}, {lines}"
-    )
+    command = parser(__doc__)
+    command.add_argument("--lines", type=int, default=LINES)
+    command.add_argument("--packed", action="store_true", help="compress the log with gzip")
+    given = command.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        print(measure(SHORT_LINES if given.short else given.lines, Path(folder), packed=given.packed))
 
 
 if __name__ == "__main__":

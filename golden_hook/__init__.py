@@ -1,1 +1,4 @@
-"""What runs on AWS before a new version gets traffic, and judges it by its golden answers."""
+"""A new version of the service -> CodeDeploy's permission to send it requests, or the reasons why not.
+
+Runs on AWS before the new version gets any traffic, and compares its answers with the golden ones.
+"""

@@ -1,6 +1,6 @@
 """HTTP in -> answers out: the routes, what they promise in OpenAPI, and what happens when something is wrong.
 
-A pure ASGI application, made by `create_app`; who runs it (Lambda, uvicorn, a test) does not matter to it. `start`
+A pure ASGI application, made by `create_app`; what runs it (Lambda, uvicorn, a test) does not matter to it. `start`
 gives it the model that an environment names, or refuses in one line.
 """
 
@@ -24,9 +24,9 @@ from starlette.requests import ClientDisconnect
 from lambda_api import settings as environment
 from lambda_api.contract import Record, columns, example
 from lambda_api.manifest import ManifestError
-from lambda_api.middleware import Frame, refusal
+from lambda_api.middleware import RequestContext, error_response
 from lambda_api.model import ModelError
-from lambda_api.requests import CSV, JSON, Reader, Refusal, RefusedError, refused
+from lambda_api.requests import CSV, JSON, ErrorBody, Reader, RequestError, request_error
 from lambda_api.service import BatchPrediction, ModelInfo, Prediction, Service
 from lambda_api.settings import Settings, SettingsError
 from lambda_api.telemetry import Telemetry
@@ -75,10 +75,10 @@ def _ok(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
 
 
 _MEANINGS = {413: "The body is too large", 415: "Another Content-Type", 422: "Not what the contract says"}
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: _answer(Refusal, meaning) for status, meaning in _MEANINGS.items()
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: _answer(ErrorBody, meaning) for status, meaning in _MEANINGS.items()
 }
-# FastAPI's own telemetry would record refused bodies and the texts of errors, once somebody configures an exporter.
+# FastAPI's own telemetry would record refused bodies and the texts of errors as soon as an exporter is configured.
 _SILENT: TelemetryConfig = {
     "tracing": False,
     "metrics": False,
@@ -106,9 +106,9 @@ _MANY = _body(
 )
 
 
-async def _refused(request: Request, error: RefusedError) -> Response:
+async def _request_error(request: Request, error: RequestError) -> Response:
     request.app.state.telemetry.refused(request.scope["request_id"], error.status, error.kinds())
-    return refusal(error, request.scope["request_id"])
+    return error_response(error, request.scope["request_id"])
 
 
 async def _no_such_route(request: Request, error: HTTPException) -> Response:
@@ -116,13 +116,13 @@ async def _no_such_route(request: Request, error: HTTPException) -> Response:
         404: ("not_found", "No such path: see /docs"),
         405: ("method_not_allowed", "No such method on this path: see /docs"),
     }.get(error.status_code, ("refused", "The request cannot be answered"))
-    response = refusal(refused(error.status_code, kind, ["path"], msg), request.scope["request_id"])
+    response = error_response(request_error(error.status_code, kind, ["path"], msg), request.scope["request_id"])
     response.headers.update(error.headers or {})
     return response
 
 
 async def _hung_up(_request: Request, _error: ClientDisconnect) -> Response:
-    return Response(status_code=499)  # nobody reads it; a client that leaves is no fault of the service
+    return Response(status_code=499)  # the client has left, which is no fault of the service
 
 
 def _page(content: bytes | str) -> Response:
@@ -137,7 +137,7 @@ def _service(request: Request) -> Service:
 def _answers(app: FastAPI, reader: Reader) -> None:
     """The routes that answer about records."""
 
-    @app.post("/predict", responses=_ok(Prediction) | _REFUSALS, openapi_extra=_ONE, tags=["predict"])
+    @app.post("/predict", responses=_ok(Prediction) | _ERRORS, openapi_extra=_ONE, tags=["predict"])
     async def predict(request: Request) -> Response:
         """The level of one person, with seven calibrated probabilities and the BMI rule beside them."""
         body = await reader.body(request.stream())
@@ -149,7 +149,7 @@ def _answers(app: FastAPI, reader: Reader) -> None:
 
     @app.post(
         "/predict_batch",
-        responses=_ok(BatchPrediction) | _REFUSALS,
+        responses=_ok(BatchPrediction) | _ERRORS,
         openapi_extra=_MANY,
         tags=["predict"],
     )
@@ -184,8 +184,8 @@ def _about(app: FastAPI) -> None:
         """The service has just answered the example record, and with which model."""
         service = _service(request)
         service.example()
-        found = Health(model_version=service.manifest.model_version, source=service.manifest.source)
-        return Response(to_json(found), media_type=JSON)
+        health = Health(model_version=service.manifest.model_version, source=service.manifest.source)
+        return Response(to_json(health), media_type=JSON)
 
     @app.get("/model_info", responses=_ok(ModelInfo), tags=["service"])
     async def model_info(request: Request) -> Response:
@@ -223,7 +223,7 @@ def _pages(app: FastAPI) -> None:
 
 
 class _Direct(APIRoute):
-    """A route that hands the request itself to its function: the bodies' own reader is quicker and refuses better."""
+    """A route that hands the request itself to its function: `Reader` is quicker and names each problem."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The function as it is."""
@@ -231,7 +231,7 @@ class _Direct(APIRoute):
 
 
 class _Application(FastAPI):
-    """FastAPI whose document also has the schemas of the bodies and answers that it does not handle itself."""
+    """FastAPI whose document also has the schemas of the bodies and answers that it does not parse or make."""
 
     batch_type: type[BaseModel]
 
@@ -239,12 +239,12 @@ class _Application(FastAPI):
         """The OpenAPI document, made once."""
         if not self.openapi_schema:
             document = get_openapi(title=TITLE, version=VERSION, description=DESCRIPTION, routes=self.routes)
-            sent, answered = (Record, self.batch_type), (Prediction, BatchPrediction, Health, ModelInfo, Refusal)
-            _, found = models_json_schema(
+            sent, answered = (Record, self.batch_type), (Prediction, BatchPrediction, Health, ModelInfo, ErrorBody)
+            _, definitions = models_json_schema(
                 [*((model, "validation") for model in sent), *((model, "serialization") for model in answered)],
                 ref_template=f"{_SCHEMA}{{model}}",
             )
-            schemas = found["$defs"]
+            schemas = definitions["$defs"]
             schemas["Record"]["description"] = schemas["Record"]["description"].partition("\n")[
                 0
             ]  # the rest is Python's
@@ -269,10 +269,10 @@ def create_app(settings: Settings) -> FastAPI:
     _answers(app, reader)
     _about(app)
     _pages(app)
-    app.exception_handler(RefusedError)(_refused)
+    app.exception_handler(RequestError)(_request_error)
     app.exception_handler(HTTPException)(_no_such_route)
     app.exception_handler(ClientDisconnect)(_hung_up)
-    app.add_middleware(Frame)
+    app.add_middleware(RequestContext)
     if settings.cors_origins:
         from starlette.middleware.cors import CORSMiddleware
 

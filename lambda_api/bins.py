@@ -65,8 +65,8 @@ class Binning:
             placed = Counter(map(self.place, values.ravel().tolist()))
             return [placed[place] for place in range(self.count)]
         if self.places:
-            found = Counter(values.ravel().tolist())
-            return [found[category] for category in self.places]
+            counted = Counter(values.ravel().tolist())
+            return [counted[category] for category in self.places]
         steps = (np.rint(values.ravel() * self.scale).astype("int64") - self.low) // self.width
         counts: list[int] = np.bincount(np.minimum(steps, self.count - 1), minlength=self.count).tolist()
         return counts
@@ -81,4 +81,4 @@ BINNINGS: Mapping[str, Binning] = {column.name: Binning.of(column) for column in
 BINS_ID = hashlib.sha256(
     json.dumps([[name, asdict(binning)] for name, binning in BINNINGS.items()], separators=(",", ":")).encode()
 ).hexdigest()[:12]
-"""Changes with whatever a bin's number means: lines with another one cannot be compared with ours."""
+"""Changes with the meaning of any bin's number: lines with different ids cannot be compared."""

@@ -1,15 +1,16 @@
 """A record and its seven possible answers: the one schema that everything else is derived from.
 
 The API, OpenAPI, data cleaning, encoder categories, ONNX inputs, MLflow signature, sample generator, web form, drift
-bins and the data dictionary all read this module; none of them spells a column, a range or a category again. It
+bins and the data dictionary all read this module; none of them repeats a column, a range or a category. It
 imports pydantic and the standard library only, because it runs on every cold start.
 
 Ranges say what a person can be, not what the model was trained on: a record outside the training data is answered
-with a warning, a record that nobody can be is refused.
+with a warning, a record of an impossible person is refused.
 """
 
 import hashlib
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ TARGET = "NObeyesdad"
 
 YesNo = Literal["no", "yes"]
 Frequency = Literal["no", "Sometimes", "Frequently", "Always"]
+
+# Possessive, so that no character is looked at twice: a long cell that is almost a number costs its length, no more.
+_NUMBER = re.compile(r"[+-]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?+\d++)?+", re.ASCII)
 
 
 class Level(StrEnum):
@@ -45,7 +49,7 @@ LEVELS: tuple[Level, ...] = tuple(Level)
 # Manotas (2019), doi:10.1016/j.dib.2019.104344, after WHO and the Mexican norm; all survey rows of the file obey them.
 BMI_CUTS: tuple[float, ...] = (18.5, 25.0, 27.0, 30.0, 35.0, 40.0)
 
-# kg/m2. Below 10 nobody has lived, and above 70 a record is far likelier to be in pounds than to be a person.
+# kg/m2. Below 10 nobody survives, and above 70 the record is far likelier to be in pounds.
 BMI_RANGE: tuple[float, float] = (10.0, 70.0)
 
 RISK: dict[Level, Literal["Low", "Medium", "High"]] = {
@@ -80,7 +84,7 @@ class Record(BaseModel):
 
     Raises:
         pydantic.ValidationError: A column is missing, unknown, of another type, outside its range or not one of its
-            categories, or height and weight make a body mass index that nobody has.
+            categories, or height and weight make an impossible body mass index.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -207,6 +211,24 @@ def fingerprint() -> str:
     return hashlib.sha256(json.dumps(parts, separators=(",", ":")).encode()).hexdigest()
 
 
+def parse_number(cell: str) -> float | str:
+    """The decimal number in a CSV's cell, or the cell itself where it holds none; in time linear in its length.
+
+    Blanks around a number do not count, minus zero is zero, and what is too large for a double is infinite. Every
+    place that takes a CSV reads its cells by this rule.
+
+    >>> parse_number(" 24"), parse_number("2.4e1 "), parse_number("24 years")
+    (24.0, 24.0, '24 years')
+    """
+    stripped = cell.strip()
+    return float(stripped) + 0.0 if _NUMBER.fullmatch(stripped) else cell
+
+
+def is_blank_row(row: Sequence[str]) -> bool:
+    """Whether a CSV's row has nothing but blanks in any cell: it is no record, but counts in row numbers."""
+    return not any(cell.strip() for cell in row)
+
+
 def example() -> dict[str, str | float]:
-    """A plausible record, made of the columns' own examples; nobody's real answers."""
+    """A plausible record, made of the columns' own examples; no person gave it."""
     return {column.name: column.example for column in columns()}

@@ -1,4 +1,4 @@
-"""API Gateway events in -> the application's answers out; the door that AWS Lambda opens.
+"""API Gateway events in -> the application's answers out; what AWS Lambda calls.
 
 Everything slow happens once, while this module is imported. Nothing here opens a socket, starts a thread or draws a
 random number, so that a snapshot of the process may be taken and restored any number of times (SnapStart).

@@ -20,11 +20,11 @@ class ManifestError(ValueError):
     """manifest.json is missing, damaged or describes something else; the text says which, and what to do."""
 
 
-class _Block(BaseModel):
+class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Support(_Block):
+class Support(_Part):
     """What the training data held in one column: the least and the greatest number, or the categories that occur."""
 
     low: float | None = None
@@ -32,7 +32,7 @@ class Support(_Block):
     categories: tuple[str, ...] = ()
 
 
-class Bins(_Block):
+class Bins(_Part):
     """How one column is counted, in the log and here: by category, or by a number's lower limits after rounding."""
 
     edges: tuple[float, ...] = ()
@@ -42,7 +42,7 @@ class Bins(_Block):
     )
 
 
-class Manifest(_Block):
+class Manifest(_Part):
     """All that is known about one packaged model."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"title": "Manifest"})

@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lambda_api.requests import JSON, SHOWN_PROBLEMS, Refusal, RefusedError, refused
+from lambda_api.requests import JSON, SHOWN_PROBLEMS, ErrorBody, RequestError, request_error
 
 _CLEAN = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
@@ -28,14 +28,14 @@ def request_id(scope: Scope) -> str:
     return os.urandom(16).hex()
 
 
-def refusal(error: RefusedError, request_id: str) -> Response:
+def error_response(error: RequestError, request_id: str) -> Response:
     """The response that says why a request was not answered."""
     shown = list(error.problems[:SHOWN_PROBLEMS])
-    body = Refusal(detail=shown, total=len(error.problems), request_id=request_id)
+    body = ErrorBody(detail=shown, total=len(error.problems), request_id=request_id)
     return Response(to_json(body), error.status, media_type=JSON)
 
 
-class Frame:
+class RequestContext:
     """Gives each request an id and a start time, each response its headers, and each bug an empty 500.
 
     Args:
@@ -53,12 +53,12 @@ class Frame:
         scope["started"] = time.perf_counter()
         scope["request_id"] = request_id(scope)
         state = scope["app"].state
-        begun = False
+        response_started = False
 
         async def traced(message: Message) -> None:
-            nonlocal begun
+            nonlocal response_started
             if message["type"] == "http.response.start":
-                begun = True
+                response_started = True
                 message["headers"] += [
                     (b"x-request-id", scope["request_id"].encode()),
                     (b"x-model-version", state.service.manifest.model_version.encode()),
@@ -70,6 +70,6 @@ class Frame:
             await self._app(scope, receive, traced)
         except Exception as error:  # noqa: BLE001  whatever it is, the client learns an id and nothing else
             state.telemetry.failed(scope["request_id"], error)
-            if not begun:
-                fault = refused(500, "internal_error", [], "A fault of the service: report the request_id")
-                await refusal(fault, scope["request_id"])(scope, receive, traced)
+            if not response_started:
+                fault = request_error(500, "internal_error", [], "A fault of the service: report the request_id")
+                await error_response(fault, scope["request_id"])(scope, receive, traced)

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Self
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the import: onnxruntime reads it once, and phones home
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # onnxruntime reads it at import, and sends usage data without it
 
 import numpy as np
 import onnxruntime

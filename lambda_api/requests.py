@@ -1,18 +1,17 @@
-"""A request's body in -> validated records out, or a refusal that says what and where, and never the value.
+"""A request's body in -> validated records out, or a `RequestError` that says what and where, and never the value.
 
-JSON goes straight from bytes to records, without a Python object in between: that is the quickest way, and it answers
-NaN, Infinity, 1e400, bytes that are no text and JSON a hundred thousand levels deep as what they are, bad input.
+JSON goes straight from bytes to records, without a Python object in between: that is the quickest way, and NaN,
+Infinity, 1e400, bytes that are no text and JSON a hundred thousand levels deep get the answer of any other bad input.
 """
 
 import csv
 import io
-import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
-from lambda_api.contract import Record, columns
+from lambda_api.contract import Record, columns, is_blank_row, parse_number
 
 SHOWN_PROBLEMS = 20
 SHOWN_CHARACTERS = 64
@@ -20,7 +19,6 @@ SHOWN_CHARACTERS = 64
 
 JSON, CSV = "application/json", "text/csv"
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _RECORDS = TypeAdapter(list[Record])
 _NUMBERS = frozenset(column.name for column in columns() if column.is_number)
 
@@ -35,7 +33,7 @@ class Problem(BaseModel):
     msg: str = Field(description="What is expected, for people", examples=["Input should be less than or equal to 2.5"])
 
 
-class Refusal(BaseModel):
+class ErrorBody(BaseModel):
     """Why a request was not answered."""
 
     model_config = ConfigDict(defer_build=True)
@@ -53,7 +51,7 @@ class Batch(BaseModel):
     records: Annotated[list[Record], Field(min_length=1)]
 
 
-class RefusedError(Exception):
+class RequestError(Exception):
     """A request that is answered with a 4xx.
 
     Args:
@@ -67,7 +65,7 @@ class RefusedError(Exception):
         self.problems = problems
 
     def kinds(self) -> dict[str, int]:
-        """How often each contract column had each kind of problem; what a client wrote itself is not named."""
+        """How often each contract column had each kind of problem; names that a client made up are not among them."""
         counts: dict[str, int] = {}
         for problem in self.problems:
             name = next((part for part in problem.loc if part in Record.model_fields), "request")
@@ -75,12 +73,12 @@ class RefusedError(Exception):
         return counts
 
 
-def refused(status: int, kind: str, loc: Sequence[str | int], msg: str) -> RefusedError:
-    """A refusal with one problem."""
-    return RefusedError(status, [Problem(type=kind, loc=list(loc), msg=msg)])
+def request_error(status: int, kind: str, loc: Sequence[str | int], msg: str) -> RequestError:
+    """The error of a request with one problem."""
+    return RequestError(status, [Problem(type=kind, loc=list(loc), msg=msg)])
 
 
-def _invalid(error: ValidationError, *before: str | int) -> RefusedError:
+def _invalid(error: ValidationError, *before: str | int) -> RequestError:
     problems = [
         Problem(
             type=item["type"],
@@ -89,7 +87,7 @@ def _invalid(error: ValidationError, *before: str | int) -> RefusedError:
         )
         for item in error.errors(include_url=False, include_context=False, include_input=False)
     ]
-    return RefusedError(422, problems)
+    return RequestError(422, problems)
 
 
 class Reader:
@@ -114,13 +112,13 @@ class Reader:
         """The whole body; more than the limit is not even kept.
 
         Raises:
-            RefusedError: 413, it is too large.
+            RequestError: 413, it is too large.
         """
         parts, size = [], 0
         async for part in stream:
             size += len(part)
             if size > self._max_bytes:
-                raise refused(413, "too_large", ["body"], f"Body should have at most {self._max_bytes} bytes")
+                raise request_error(413, "too_large", ["body"], f"Body should have at most {self._max_bytes} bytes")
             parts.append(part)
         return b"".join(parts)
 
@@ -128,7 +126,7 @@ class Reader:
         """The one record in a JSON body.
 
         Raises:
-            RefusedError: 415, it is not declared as JSON; 422, it is not a record.
+            RequestError: 415, it is not declared as JSON; 422, it is not a record.
         """
         _expect(content_type, JSON)
         try:
@@ -140,7 +138,7 @@ class Reader:
         """The records in a JSON or CSV body, in its order.
 
         Raises:
-            RefusedError: 415, it is declared as neither; 422, one of them is not a record, or there are none or too
+            RequestError: 415, it is declared as neither; 422, one of them is not a record, or there are none or too
                 many.
         """
         if _expect(content_type, JSON, CSV) == JSON:
@@ -159,32 +157,33 @@ def _expect(content_type: str, *allowed: str) -> str:
     if kind in allowed:
         return kind
     wanted = " or ".join(allowed)
-    raise refused(415, "content_type", ["header", "content-type"], f"Content-Type should be {wanted}")
+    raise request_error(415, "content_type", ["header", "content-type"], f"Content-Type should be {wanted}")
 
 
 def _csv_rows(body: bytes, limit: int) -> list[dict[str, Any]]:
     try:
-        rows = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
+        reader = csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True)
+        rows = (row for row in reader if not is_blank_row(row))
         header = next(rows, [])
         if len(header) != len(set(header)):
-            raise refused(422, "csv_header", ["body"], "CSV header should name each column once")
+            raise request_error(422, "csv_header", ["body"], "CSV header should name each column once")
         records: list[dict[str, Any]] = []
-        for number, row in enumerate(row for row in rows if row):
-            if number == limit:
-                raise refused(422, "too_long", ["body", "records"], f"CSV should have at most {limit} records")
+        for place, row in enumerate(rows):
+            if place == limit:
+                raise request_error(422, "too_long", ["body", "records"], f"CSV should have at most {limit} records")
             if len(row) != len(header):
-                raise refused(
-                    422, "csv_cells", ["body", "records", number], f"Row should have the header's {len(header)} cells"
-                )
+                msg = f"Row should have the header's {len(header)} cells"
+                raise request_error(422, "csv_cells", ["body", "records", place], msg)
             records.append(dict(zip(header, map(_cell, header, row), strict=True)))
     except UnicodeDecodeError:
-        raise refused(422, "csv_text", ["body"], "CSV should be UTF-8 text") from None
+        raise request_error(422, "csv_text", ["body"], "CSV should be UTF-8 text") from None
     except csv.Error:
-        raise refused(422, "csv_syntax", ["body"], "Body should be CSV: a header and rows of as many cells") from None
+        msg = "Body should be CSV: a header and rows of as many cells"
+        raise request_error(422, "csv_syntax", ["body"], msg) from None
     if not records:
-        raise refused(422, "too_short", ["body", "records"], "CSV should have a header and at least 1 record")
+        raise request_error(422, "too_short", ["body", "records"], "CSV should have a header and at least 1 record")
     return records
 
 
 def _cell(name: str, text: str) -> str | float:
-    return float(text) if name in _NUMBERS and _NUMBER.fullmatch(text) else text
+    return parse_number(text) if name in _NUMBERS else text

@@ -21,7 +21,7 @@ from lambda_api.manifest import Manifest, ManifestError
 from lambda_api.model import Model
 
 DECIMALS = 6
-"""Of a probability in an answer: less than one in a million says nothing, and a batch is a fifth smaller."""
+"""Of a probability in an answer: smaller differences say nothing, and a batch is a fifth smaller."""
 
 _NAMES = tuple(column.name for column in columns())
 _LEVELS = tuple(str(level) for level in LEVELS)
@@ -96,7 +96,7 @@ class ModelInfo(Manifest):
 
 
 @dataclass(frozen=True)
-class Answered:
+class AnsweredRecords:
     """Answers as JSON-ready dictionaries of `Answer`'s shape, and the arrays they were made from."""
 
     answers: list[dict[str, Any]]
@@ -138,15 +138,15 @@ class Service:
             )
         return cls(Model.load(folder / manifests.MODEL_FILE, manifest.model_sha256), manifest)
 
-    def answer(self, records: Sequence[Record]) -> Answered:
+    def answer(self, records: Sequence[Record]) -> AnsweredRecords:
         """The answers to one or more records, in their order."""
         table = dict(zip(_NAMES, zip(*map(attrgetter(*_NAMES), records), strict=True), strict=True))
         feed = {
             column.name: np.array(table[column.name], dtype="float64" if column.is_number else object).reshape(-1, 1)
             for column in columns()
         }
-        found, probabilities = self.model.predict(feed)
-        labels: list[str] = found.tolist()
+        predicted, probabilities = self.model.predict(feed)
+        labels: list[str] = predicted.tolist()
         shares = probabilities.round(DECIMALS).tolist()
         confidences = [max(row) for row in shares]
         bmi = [record.bmi for record in records]
@@ -164,7 +164,7 @@ class Service:
         ]
         for column in columns():
             self._warn(column, table[column.name], answers)
-        return Answered(answers, feed, bmi, labels, confidences)
+        return AnsweredRecords(answers, feed, bmi, labels, confidences)
 
     def _warn(self, column: Column, values: tuple[Any, ...], answers: list[dict[str, Any]]) -> None:
         known = self.manifest.support[column.name]
@@ -185,7 +185,7 @@ class Service:
             if not low <= value <= high:
                 answer["warnings"].append({"loc": [column.name], "msg": message})
 
-    def example(self) -> Answered:
+    def example(self) -> AnsweredRecords:
         """The answer to the contract's own example: proof that the model answers at all."""
         return self.answer([Record.model_validate(example())])
 

@@ -1,6 +1,6 @@
 """Environment variables in -> typed settings out, read once; whatever is wrong with them fails at start.
 
-Every variable begins with `OBESITY_`, so that a misspelt one can be told from somebody else's.
+Every variable begins with `OBESITY_`, so that a misspelt one can be told from another program's.
 """
 
 import re
@@ -52,8 +52,8 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 def _origins(text: str) -> tuple[str, ...]:
     origins = tuple(part.strip() for part in text.split(",") if part.strip())
     for origin in origins:
-        scheme, found, host = origin.partition("://")
-        if origin != "*" and not (found and scheme in {"http", "https"} and host and "/" not in host):
+        scheme, separator, host = origin.partition("://")
+        if origin != "*" and not (separator and scheme in {"http", "https"} and host and "/" not in host):
             raise ValueError("expected origins like https://example.org, separated by commas")
     return origins
 
@@ -81,7 +81,7 @@ class Settings:
             bugs.
     """
 
-    model_dir: Path = _setting(_BESIDE_THE_CODE, Path)  # noqa: RUF009  `field` in other clothes
+    model_dir: Path = _setting(_BESIDE_THE_CODE, Path)  # noqa: RUF009  `_setting` returns a dataclass field
     max_records: int = _setting(5_000, _whole_number(1, 10_000))
     max_body_bytes: int = _setting(6_000_000, _whole_number(1_000, 6_000_000))
     cors_origins: tuple[str, ...] = _setting((), _origins)

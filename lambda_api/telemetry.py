@@ -1,4 +1,4 @@
-"""What happened in -> one line of JSON on standard output each; health data never leaves the process by this door.
+"""What happened in -> one line of JSON on standard output each; health data never leaves the process this way.
 
 A prediction's line says which bin each column fell into, never its value; a batch's line only counts. The lines are
 CloudWatch's embedded metric format as well, so counters and latencies need no call to any API. The drift watch reads
@@ -14,7 +14,7 @@ import numpy as np
 from pydantic_core import to_json
 
 from lambda_api.bins import BINNINGS, BINS_ID, BMI
-from lambda_api.service import Answered
+from lambda_api.service import AnsweredRecords
 from lambda_api.settings import Detail, Settings
 
 _UNITS = {"LatencyMs": "Milliseconds", "BatchLatencyMs": "Milliseconds", "Confidence": "None"}
@@ -39,7 +39,7 @@ class Telemetry:
         """The process was restored from a snapshot: its next answer is neither cold nor warm."""
         self._start = "restored"
 
-    def predicted(self, request_id: str, answered: Answered, started: float) -> None:
+    def predicted(self, request_id: str, answered: AnsweredRecords, started: float) -> None:
         """One answer: its bins, class and latency; `started` as `time.perf_counter` gave it."""
         values = {name: values.item() for name, values in answered.feed.items()} | {BMI.name: answered.bmi[0]}
         self._write(
@@ -55,7 +55,7 @@ class Telemetry:
             start=self._started(),
         )
 
-    def predicted_batch(self, request_id: str, answered: Answered, started: float) -> None:
+    def predicted_batch(self, request_id: str, answered: AnsweredRecords, started: float) -> None:
         """A batch: how many records, of which levels and in which bins."""
         table = {**answered.feed, BMI.name: np.array(answered.bmi)}
         self._write(

@@ -1,6 +1,6 @@
-"""A service of AWS in -> botocore's client for it, whose errors are told in one line: what failed, why, what to do.
+"""The name of an AWS service -> botocore's client, with each error as one line: what failed, why, what to do.
 
-Never a key in a message: AWS's own words are left out, but for the name of what it refused.
+An error's text never holds a key: of AWS's own message only the error code and the refused action are repeated.
 """
 
 import re
@@ -14,7 +14,7 @@ CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 10, 60, 3
 
 LOG_IN = "log in to AWS, or name a profile in AWS_PROFILE (in GitHub Actions: configure-aws-credentials)"
 
-_UNKNOWN = {
+_CREDENTIALS = {
     "AuthFailure",
     "ExpiredToken",
     "ExpiredTokenException",
@@ -26,7 +26,7 @@ _UNKNOWN = {
     "UnrecognizedClientException",
 }
 _DENIED = {"403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation"}
-_BUSY = {
+_THROTTLED = {
     "RequestLimitExceeded",
     "SlowDown",
     "Throttling",
@@ -37,7 +37,7 @@ _ACTION = re.compile(r"not authorized to perform: ([\w-]+:\w+)")
 
 
 def client(service: str, attempts: int = ATTEMPTS) -> Any:
-    """The client of a service, as the environment names account, region and endpoint; call it inside `told`."""
+    """The client of a service, for the account, region and endpoint in the environment; call it inside `aws_errors`."""
     from botocore.config import Config
     from botocore.session import get_session
 
@@ -46,8 +46,8 @@ def client(service: str, attempts: int = ATTEMPTS) -> Any:
     return get_session().create_client(service, config=config)
 
 
-def code(error: Any) -> str:
-    """What AWS calls an error."""
+def error_code(error: Any) -> str:
+    """AWS's name of a `ClientError`, such as "NoSuchKey"."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
@@ -55,62 +55,64 @@ def code(error: Any) -> str:
 def aws_errors(
     what: str, advice: Mapping[str, str] | None = None, needs: str = "", raised: type[PipelineError] = CloudError
 ) -> Iterator[None]:
-    """A block that calls AWS; what goes wrong in it is raised as one of our errors.
+    """A context for calls of AWS: raises `raised`, with a remedy and without a secret, for each error of botocore.
 
     Args:
-        what: What cannot be done if it fails, as "s3://bucket cannot be read".
-        advice: What to do, by AWS's own names of errors that mean something special here.
-        needs: Which rights the credentials need.
-        raised: The error to raise.
+        what: The start of the error's text, such as "s3://bucket cannot be read".
+        advice: What to do, by error code, where a code means something special to the caller.
+        needs: The permissions that the calls need, for the error's text.
+        raised: The class of the error.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield
     except ClientError as error:
-        found = code(error)
-        words = (advice or {}).get(found) or _advice(found, str(error), needs)
-        raise raised(f"{what}: {words}") from None
+        code = error_code(error)
+        remedy = (advice or {}).get(code) or _remedy(code, str(error), needs)
+        raise raised(f"{what}: {remedy}") from None
     except BotoCoreError as error:
-        raise raised(f"{what} ({type(error).__name__}): {_unreached(type(error).__name__)}") from None
+        raise raised(f"{what} ({type(error).__name__}): {_connection_remedy(type(error).__name__)}") from None
 
 
-def _advice(found: str, words: str, needs: str) -> str:
-    if found in _UNKNOWN:
-        return f"AWS does not take these credentials ({found}), they may have expired: {LOG_IN}"
-    if found in _DENIED:
-        action = _ACTION.search(words)
-        wanted = needs or (action[1] if action else "")
-        return f"AWS refuses these credentials ({found})" + (f": they need {wanted} for it" if wanted else "")
-    if found in _BUSY:
-        return f"AWS asks to slow down ({found}): wait a minute, then run again"
-    return f"AWS answers {found}: try again, or look it up in the AWS documentation"
+def _remedy(code: str, message: str, needs: str) -> str:
+    if code in _CREDENTIALS:
+        return f"AWS does not accept these credentials ({code}); they may have expired: {LOG_IN}"
+    if code in _DENIED:
+        action = _ACTION.search(message)
+        missing = needs or (action[1] if action else "")
+        return f"AWS refuses these credentials ({code})" + (f": they need {missing}" if missing else "")
+    if code in _THROTTLED:
+        return f"AWS limits the rate of requests ({code}): wait a minute, then run again"
+    return f"AWS answers {code}: try again, or look it up in the AWS documentation"
 
 
-def _unreached(name: str) -> str:
-    if any(part in name for part in ("Credential", "Token", "Profile", "SSO")):
+def _connection_remedy(error_name: str) -> str:
+    if any(part in error_name for part in ("Credential", "Token", "Profile", "SSO")):
         return LOG_IN
-    if name == "NoRegionError":
+    if error_name == "NoRegionError":
         return "name the region in AWS_DEFAULT_REGION"
     return "check the network, AWS_ENDPOINT_URL and the region, then try again"
 
 
 def region() -> str:
-    """The region that the environment names.
+    """The region that the environment names, such as "eu-central-1".
 
     Raises:
-        CloudError: It names none.
+        CloudError: The environment names no region.
     """
     from botocore.session import get_session
 
-    found = get_session().get_config_variable("region")
-    if not found:
-        raise CloudError(f"no region: {_unreached('NoRegionError')}")
-    return str(found)
+    name = get_session().get_config_variable("region")
+    if not name:
+        raise CloudError(f"no region: {_connection_remedy('NoRegionError')}")
+    return str(name)
 
 
-def signed(service: str, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers of a request and, with them, its signature by this environment's credentials.
+def signed_headers(
+    service: str, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
+) -> dict[str, str]:
+    """A request's headers with its signature (Signature Version 4), made with the environment's credentials.
 
     Raises:
         CloudError: There are no credentials, or no region.

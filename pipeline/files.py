@@ -1,6 +1,6 @@
 r"""Where the flow's files lie, and the one way they are written: whole, or not at all.
 
-A file is written under a temporary name in its own folder and renamed, so a command killed half-way leaves the old
+A file is written under a temporary name in its own folder and renamed, so a command that is killed leaves the old
 file as it was. Text is UTF-8 with `\n`, JSON has sorted keys, floats are written as the shortest text that reads back
 to the same double: the same values always make the same bytes.
 """
@@ -62,7 +62,7 @@ class Layout:
 
     @property
     def golden(self) -> Path:
-        """Records that nobody gave, with the answers the shipped graph must give."""
+        """Generated records, with the answers that the shipped graph must give."""
         return self.root / "models/golden.json"
 
     @property
@@ -183,10 +183,10 @@ def flat(value: Any, prefix: str = "") -> dict[str, Any]:
     """
     if not isinstance(value, dict):
         return {prefix: value}
-    found: dict[str, Any] = {}
+    leaves: dict[str, Any] = {}
     for key, item in value.items():
-        found |= flat(item, f"{prefix}.{key}" if prefix else str(key))
-    return found
+        leaves |= flat(item, f"{prefix}.{key}" if prefix else str(key))
+    return leaves
 
 
 def digest(content: bytes) -> str:

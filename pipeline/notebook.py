@@ -93,7 +93,7 @@ class CleanedTable:
     params: Params
 
     def train(self, jobs: int = -1, progress: Progress = no_progress) -> TrainedModel:
-        """Fit, export and prove the graphs; `tell` hears about progress.
+        """Fit, export and prove the graphs; `progress` is called with each step.
 
         Raises:
             ParityError: The graph is not equal to the Pipeline.

@@ -21,9 +21,10 @@ class _Block(BaseModel):
 
 
 class DataParams(_Block):
-    """Which file is the data, where it is published, and how many of its first rows are survey answers."""
+    """Which file is the data, which one is published and where, and how many first rows are survey answers."""
 
     url: Annotated[str, StringConstraints(pattern=r"^https?://")]
+    published: Sha256
     sha256: Sha256
     collected_rows: Annotated[int, Field(ge=0)] | None
 

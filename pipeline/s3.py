@@ -1,4 +1,7 @@
-"""An S3 address -> a bucket whose objects are replaced only if nobody else replaced them first."""
+"""An S3 address -> a bucket whose objects are replaced only if they are still what the caller read.
+
+This compare-and-set (`If-Match`, `If-None-Match`) is what keeps two runs from overwriting each other's work.
+"""
 
 import re
 from contextlib import AbstractContextManager
@@ -15,56 +18,58 @@ _TAKEN, _BUSY, _GONE = "PreconditionFailed", "ConditionalRequestConflict", "NoSu
 
 
 class Bucket:
-    """A prefix in S3, its errors told as ours and without a secret.
+    """A prefix in an S3 bucket.
+
+    Every method raises RegistryError if S3 refuses or cannot be reached; its text never quotes a secret.
 
     Raises:
-        RegistryError: The address is none of S3's.
+        RegistryError: The address is not `s3://bucket/prefix`.
     """
 
     def __init__(self, url: str) -> None:
-        found = _ADDRESS.fullmatch(url)
-        if not found:
-            raise RegistryError("the place of a registry in S3 is written s3://bucket/prefix, without keys or a host")
-        self.name, prefix = found[1], found[2] or ""
+        address = _ADDRESS.fullmatch(url)
+        if not address:
+            raise RegistryError("the address of a registry in S3 is s3://bucket/prefix, without keys or a host")
+        self.name, prefix = address[1], address[2] or ""
         self.prefix = f"{prefix}/" if prefix else ""
         self.url = f"s3://{self.name}/{prefix}".rstrip("/")
-        with self._told("opened"):
+        with self._errors("opened"):
             self._client: Any = aws.client("s3")
 
     def get(self, key: str) -> tuple[bytes, str] | None:
-        """An object's bytes and ETag; None if there is none."""
-        with self._told("read"):
+        """An object's bytes and its ETag; None if there is no object with this key."""
+        with self._errors("read"):
             try:
-                found = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
-                return found["Body"].read(), found["ETag"]
+                response = self._client.get_object(Bucket=self.name, Key=self.prefix + key)
+                return response["Body"].read(), response["ETag"]
             except self._client.exceptions.ClientError as error:
-                if aws.code(error) == _GONE:
+                if aws.error_code(error) == _GONE:
                     return None
                 raise
 
     def put(self, key: str, body: bytes, replaces: str | None) -> str | None:
-        """Write an object if it is still the one with the ETag `replaces`, None for: if there is none.
+        """Write an object, only if the present one has the ETag `replaces`; with None, only if there is none.
 
         Returns:
-            The new ETag; None if it is another one by now, and nothing was written.
+            The new ETag; None if another writer was first, and nothing was written.
         """
         condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}
-        with self._told("written"):
+        with self._errors("written"):
             for attempt in range(_TRIES):
                 try:
-                    done = self._client.put_object(Bucket=self.name, Key=self.prefix + key, Body=body, **condition)
-                    return str(done["ETag"])
+                    response = self._client.put_object(Bucket=self.name, Key=self.prefix + key, Body=body, **condition)
+                    return str(response["ETag"])
                 except self._client.exceptions.ClientError as error:
-                    if aws.code(error) in {_TAKEN, _GONE}:
+                    if aws.error_code(error) in {_TAKEN, _GONE}:
                         return None
-                    if aws.code(error) != _BUSY or attempt == _TRIES - 1:
+                    if aws.error_code(error) != _BUSY or attempt == _TRIES - 1:
                         raise
         return None
 
-    def _told(self, what: str) -> AbstractContextManager[None]:
+    def _errors(self, action: str) -> AbstractContextManager[None]:
         advice = {
             "NoSuchBucket": f"there is no bucket {self.name}: create it, or correct the address",
             _BUSY: "somebody else is writing the same object: try again",
         }
         needs = "s3:GetObject, s3:PutObject and s3:ListBucket"
-        return aws.aws_errors(f"{self.url} cannot be {what}", advice, needs, RegistryError)
+        return aws.aws_errors(f"{self.url} cannot be {action}", advice, needs, RegistryError)

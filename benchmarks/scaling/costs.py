@@ -1,10 +1,10 @@
 """What was measured, and the prices -> the parts of docs/scale.md that are about money."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from benchmarks.scaling.measured import Container, Measured, Size
+from benchmarks.scaling.measurements import Container, Measurements, Size
 from pipeline.report.markdown import table
 from pipeline.ship import cost
 from pipeline.ship.cost import Arch, Cost, Prices, Use
@@ -20,8 +20,8 @@ METRICS = 6
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One size of memory, and the share of its requests that find no warm environment."""
+class Workload:
+    """One size of memory, and the share of its requests that start an environment."""
 
     size: Size
     cold_share: float
@@ -40,7 +40,7 @@ class Asked:
         )
         return cost.per_million(prices, use)
 
-    def even(self, prices: Prices, vcpu: float, *, gateway: bool = True) -> float:
+    def break_even(self, prices: Prices, vcpu: float, *, gateway: bool = True) -> float:
         """Millions of requests a month from which on a container is cheaper; log and transfer are the same in both."""
         own = self.cost(prices)
         saved = own.compute + (own.gateway if gateway else 0.0) - cost.balancer_million(prices)
@@ -52,7 +52,7 @@ def a_second(millions_a_month: float) -> float:
     return millions_a_month * cost.MILLION / (cost.HOURS * 3600)
 
 
-def by_memory(asked: list[Asked], prices: Prices) -> str:
+def by_memory(workloads: Sequence[Workload], prices: Prices) -> str:
     """The table of costs by memory, processor, and with or without SnapStart."""
     ways: list[tuple[Arch, bool]] = [("x86_64", False), ("x86_64", True), ("arm64", False), ("arm64", True)]
     rows = [
@@ -62,7 +62,7 @@ def by_memory(asked: list[Asked], prices: Prices) -> str:
             f"{one.cold_share:.2%}",
             *(_both(one.cost(prices, arch, snapstart=snapstart)) for arch, snapstart in ways),
         ]
-        for one in asked
+        for one in workloads
     ]
     kinds = [f"{arch}, SnapStart" if snapstart else arch for arch, snapstart in ways]
     return table(("memory", "billed", "cold", *kinds), rows)
@@ -77,8 +77,8 @@ def by_part(parts: Cost) -> str:
     return "```text\n" + "\n".join(lines) + "\n```"
 
 
-def by_month(usual: Asked, package_bytes: int, prices: Prices) -> str:
-    """What a month takes whether anybody asks or not."""
+def by_month(usual: Workload, package_bytes: int, prices: Prices) -> str:
+    """What is paid for a month however few requests there are."""
     memory_mb = usual.size.memory_mb
     rows = [
         ["the snapshot of each published version, with SnapStart", cost.snapshot_month(prices, memory_mb)],
@@ -90,24 +90,24 @@ def by_month(usual: Asked, package_bytes: int, prices: Prices) -> str:
             package_bytes / cost.GIGABYTE * prices.usd("s3_stored"),
         ],
     ]
-    return table(("a month takes besides", "USD"), [[str(what), f"{usd:.4g}"] for what, usd in rows])
+    return table(("paid for each month", "USD"), [[str(what), f"{usd:.4g}"] for what, usd in rows])
 
 
-def containers(found: Measured, usual: Asked, prices: Prices) -> str:
+def containers(measured: Measurements, usual: Workload, prices: Prices) -> str:
     """The table of containers that always run."""
     head = ("Fargate task", "USD a month", "requests a second", "median / 99% then", "cheaper than Lambda from")
-    rows = [_container(task, usual, prices) for task in found.containers]
+    rows = [_container(task, usual, prices) for task in measured.containers]
     return table((*head, "than Lambda without a gateway from"), rows)
 
 
-def _container(task: Container, usual: Asked, prices: Prices) -> list[str]:
-    evens = (usual.even(prices, task.vcpu, gateway=gateway) for gateway in (True, False))
+def _container(task: Container, usual: Workload, prices: Prices) -> list[str]:
+    break_evens = (usual.break_even(prices, task.vcpu, gateway=gateway) for gateway in (True, False))
     return [
         f"{task.vcpu:g} vCPU, {TASKS[task.vcpu]:g} GB",
         f"{cost.container_month(prices, task.vcpu, TASKS[task.vcpu]):.2f}",
         f"{task.a_second:,.0f}",
         f"{task.median:.1f} / {task.p99:.1f} ms",
-        *(f"{even:,.0f} M a month ({a_second(even):.0f} a second)" for even in evens),
+        *(f"{even:,.0f} M a month ({a_second(even):.0f} a second)" for even in break_evens),
     ]
 
 
@@ -130,5 +130,5 @@ def _how(price: cost.Price) -> str:
     return f"{price.how} ([page]({price.page}))"
 
 
-def _both(found: Cost) -> str:
-    return f"{found.compute:.2f} / {found.total:.2f}"
+def _both(amount: Cost) -> str:
+    return f"{amount.compute:.2f} / {amount.total:.2f}"

@@ -1,6 +1,6 @@
 """How long the function takes -> simulated days of it, as Markdown: quiet, steady and bursty ones, and 10,000 a second.
 
-The days are invented; each is seeded, so the same measurements always make the same tables.
+The days are synthetic; each is seeded, so the same measurements always make the same tables.
 """
 
 import math
@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 
-from benchmarks.scaling.measured import Size
-from benchmarks.scaling.simulation import Function, Outcome, Quotas, arrivals, simulate
+from benchmarks.scaling.measurements import Size
+from benchmarks.scaling.quotas import Quotas
+from benchmarks.scaling.simulation import Function, TrafficOutcome, arrivals, simulate
 from pipeline.report.markdown import table
 
 DAY, MINUTE = 86_400, 60
@@ -23,7 +24,7 @@ IDLE_MINUTES = (5, 15, 60)
 
 MANY, TOO_MANY, STEP_SECONDS, RISE_SECONDS = 10_000, 12_000, 10, 20
 RAISED = 6_000
-"""Requests at once, of an account that has asked for more."""
+"""Requests at once, of an account whose quota was raised."""
 READY = 900
 """As many environments as may be kept ready of an account's first thousand."""
 
@@ -32,20 +33,20 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 
 @cache
 def quiet() -> tuple[float, ...]:
-    """A day on which somebody asks now and then."""
+    """A day with a request every few minutes."""
     rate = QUIET_A_DAY / DAY
     return tuple(arrivals(lambda _: rate, rate, DAY))
 
 
 @cache
 def steady() -> tuple[float, ...]:
-    """A day on which somebody asks every few seconds."""
+    """A day with a request every few seconds."""
     return tuple(arrivals(lambda _: 1 / STEADY_PAUSE, 1 / STEADY_PAUSE, DAY))
 
 
 @cache
 def bursty() -> tuple[float, ...]:
-    """A day with its night, and minutes in which a newsletter went out."""
+    """A day with fewer requests at night and some minutes with many, as after a newsletter."""
 
     def calm(time: float) -> float:
         return LEAST + (MOST - LEAST) * (1 - math.cos(2 * math.pi * (time / DAY - 4 / 24))) / 2
@@ -53,8 +54,8 @@ def bursty() -> tuple[float, ...]:
     draw = random.Random(1)  # noqa: S311  a simulation
     times = list(arrivals(calm, MOST, DAY))
     for burst in range(BURSTS):
-        begin = draw.random() * (DAY - MINUTE)
-        times += [begin + time for time in arrivals(lambda _: BURST_A_SECOND, BURST_A_SECOND, MINUTE, seed=burst)]
+        start = draw.random() * (DAY - MINUTE)
+        times += [start + time for time in arrivals(lambda _: BURST_A_SECOND, BURST_A_SECOND, MINUTE, seed=burst)]
     return tuple(sorted(times))
 
 
@@ -84,14 +85,14 @@ def function(size: Size, idle_minutes: float = IDLE_MINUTES[0]) -> Function:
 
 
 def cold_share(size: Size) -> float:
-    """Of the bursty day's requests, those that start an environment, if idle ones end soon."""
+    """Share of the bursty day's requests that start an environment, if idle ones end after the shortest time."""
     return simulate(bursty(), function(size)).cold_share
 
 
 def calm(size: Size) -> str:
     """The table of days, for several lives of an idle environment."""
     rows = [
-        [name, f"{minutes} min", *_told(simulate(day(), function(size, minutes)))]
+        [name, f"{minutes} min", *_figures(simulate(day(), function(size, minutes)))]
         for name, day in DAYS.items()
         for minutes in IDLE_MINUTES
     ]
@@ -117,21 +118,21 @@ def many(size: Size) -> str:
         f"risen to within {RISE_SECONDS} s, and 5 s more": simulate(rise(), usual),
         f"risen to {TOO_MANY:,}, and 5 s more": simulate(rise(TOO_MANY), usual),
     }
-    rows = [[name, gave(found), *_told(found)] for name, found in cases.items()]
-    return table((f"{MANY:,} requests a second", "do the quotas give?", *_HEAD), rows, left=2)
+    rows = [[name, quotas_allow(outcome), *_figures(outcome)] for name, outcome in cases.items()]
+    return table((f"{MANY:,} requests a second", "do the quotas allow it?", *_HEAD), rows, left=2)
 
 
 _HEAD = ("requests", "cold", "median", "95%", "99%", "most busy", "most alive")
 
 
-def _told(found: Outcome) -> list[str]:
-    times = [f"{value * 1000:,.1f} ms" for value in (found.median, found.p95, found.p99)]
-    cold = f"{found.cold:,} ({found.cold_share:.2%})"
-    return [f"{found.requests:,}", cold, *times, f"{found.busiest:,}", f"{found.environments:,}"]
+def _figures(outcome: TrafficOutcome) -> list[str]:
+    times = [f"{value * 1000:,.1f} ms" for value in (outcome.median, outcome.p95, outcome.p99)]
+    cold = f"{outcome.cold:,} ({outcome.cold_share:.2%})"
+    return [f"{outcome.requests:,}", cold, *times, f"{outcome.busiest:,}", f"{outcome.environments:,}"]
 
 
-def gave(found: Outcome) -> str:
-    """Whether the quotas gave what was asked for, else who refused how many."""
-    refusals = {"the gateway": found.refused_by_gateway, "Lambda": found.refused_by_lambda}
-    told = [f"{count:,} refused by {who}" for who, count in refusals.items() if count]
-    return f"no: {' and '.join(told)}" if told else "yes"
+def quotas_allow(outcome: TrafficOutcome) -> str:
+    """Whether the quotas allowed every request, else who refused how many."""
+    refusals = {"the gateway": outcome.refused_by_gateway, "Lambda": outcome.refused_by_lambda}
+    parts = [f"{count:,} refused by {who}" for who, count in refusals.items() if count]
+    return f"no: {' and '.join(parts)}" if parts else "yes"

@@ -1,46 +1,18 @@
-"""Arrival times in -> what Lambda makes of them: who waits for a cold start, who is refused, how many environments.
+"""Arrival times in -> who waits for a cold start on Lambda, who is refused, and how many environments there are.
 
-A simulation by events, under AWS's quotas. An execution environment answers one request at a time. A request takes the
-idle environment that answered last, so that the others may grow old and end; without an idle one it starts another, if
-the quotas give. Nobody who is refused tries again. Times are those of the function: what lies before it (network,
-gateway, placement) is AWS's, is not known here, and is left out. The same seed always makes the same day.
+A simulation by events, under AWS's quotas. Refused requests are not repeated. Times are those of the function: what
+lies before it (network, gateway, placement) is AWS's, is not known here, and is left out. The same seed always makes
+the same day.
 """
 
-import heapq
 import math
 import random
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-Fate = Literal["ready", "warm", "cold", "refused by gateway", "refused by lambda"]
-
-
-@dataclass(frozen=True)
-class Quotas:
-    """What a new account is given, per region.
-
-    Attributes:
-        concurrency: Requests in work at the same time.
-            https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-        new: Environments that may start at once, refilled within `refill` seconds.
-            https://docs.aws.amazon.com/lambda/latest/dg/scaling-behavior.html
-        refill: Seconds.
-        a_second: Requests a second for each unit of `concurrency`, taken together: AWS counts the sum, not what one
-            environment does. The same for each environment that is always ready.
-            https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html
-        gateway: Requests a second that API Gateway lets through.
-            https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html
-        burst: Requests above that it lets through at once; AWS sets it, 5,000 is what accounts report.
-    """
-
-    concurrency: int = 1_000
-    new: int = 1_000
-    refill: float = 10.0
-    a_second: int = 10
-    gateway: float = 10_000.0
-    burst: float = 5_000.0
+from benchmarks.scaling.fleet import Account, Fate, Fleet
+from benchmarks.scaling.quotas import Quotas
 
 
 @dataclass(frozen=True)
@@ -50,7 +22,7 @@ class Function:
     Attributes:
         warm: Seconds of single answers, drawn from at random.
         cold: Seconds of a first answer with all that precedes it.
-        idle: Seconds after which an environment that nobody asks ends. AWS does not say; people have measured from 5
+        idle: Seconds after which an idle environment ends. AWS does not say; people have measured from 5
             to 60 minutes.
         ready: Environments that wait from the start and never end (provisioned concurrency). They are taken from the
             account's concurrency; what exceeds them, or their requests a second, goes to ordinary ones.
@@ -63,7 +35,7 @@ class Function:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrafficOutcome:
     """What became of all requests; times in seconds, of those answered."""
 
     requests: int
@@ -89,115 +61,30 @@ class Outcome:
         return self.cold / self.answered
 
 
-class Bucket:
-    """Tokens that come back at a steady rate, up to a size; full at first."""
-
-    def __init__(self, rate: float, size: float) -> None:
-        self._rate, self._size = rate, size
-        self._tokens, self._time = size, 0.0
-
-    def take(self, time: float) -> bool:
-        """Whether there was a token at that time; it is gone then. Times never go back."""
-        self._tokens = min(self._size, self._tokens + (time - self._time) * self._rate)
-        self._time = time
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
-
-
-class _Fleet:
-    """The environments of one function, at a time that only moves on."""
-
-    def __init__(self, idle: float, ready: int) -> None:
-        self._longest_idle = idle
-        # When each is done, and whether it is one of those that are always ready.
-        self._busy: list[tuple[float, bool]] = []
-        # Since when each has been idle, the longest first.
-        self._idle: deque[float] = deque()
-        self.ready, self._all_ready = ready, ready
-        self.busiest = self.alive = 0
-
-    def move_to(self, time: float) -> None:
-        """Let environments finish, and end those that nobody has asked for too long."""
-        while self._busy and self._busy[0][0] <= time:
-            done, ready = heapq.heappop(self._busy)
-            if ready:
-                self.ready += 1
-            else:
-                self._idle.append(done)
-        while self._idle and self._idle[0] < time - self._longest_idle:
-            self._idle.popleft()
-
-    @property
-    def any_idle(self) -> bool:
-        """Whether an ordinary environment is idle."""
-        return bool(self._idle)
-
-    @property
-    def ordinary_in_work(self) -> int:
-        """Environments at work that are not always ready."""
-        return len(self._busy) - (self._all_ready - self.ready)
-
-    def work(self, time: float, seconds: float, *, ready: bool) -> None:
-        """Put an environment to work: one that is always ready, or the one idle last, or a new one."""
-        if ready:
-            self.ready -= 1
-        elif self._idle:
-            self._idle.pop()
-        heapq.heappush(self._busy, (time + seconds, ready))
-        self.busiest = max(self.busiest, len(self._busy))
-        self.alive = max(self.alive, len(self._busy) + len(self._idle) + self.ready)
-
-
-class _Account:
-    """The quotas on the way to a fleet."""
-
-    def __init__(self, quotas: Quotas, fleet: _Fleet) -> None:
-        self._fleet, self._ordinary = fleet, quotas.concurrency - fleet.ready
-        self._gateway = Bucket(quotas.gateway, quotas.burst)
-        self._starts = Bucket(quotas.new / quotas.refill, quotas.new)
-        self._all, self._ready = (
-            Bucket(units * quotas.a_second, units * quotas.a_second) for units in (quotas.concurrency, fleet.ready)
-        )
-
-    def fate(self, time: float) -> Fate:
-        """What becomes of a request that arrives now."""
-        if not self._gateway.take(time):
-            return "refused by gateway"
-        if not self._all.take(time):
-            return "refused by lambda"
-        if self._fleet.ready and self._ready.take(time):
-            return "ready"
-        if self._fleet.ordinary_in_work >= self._ordinary:
-            return "refused by lambda"
-        if self._fleet.any_idle:
-            return "warm"
-        return "cold" if self._starts.take(time) else "refused by lambda"
-
-
-def simulate(arrivals: Iterable[float], function: Function, quotas: Quotas | None = None, seed: int = 1) -> Outcome:
+def simulate(
+    arrivals: Iterable[float], function: Function, quotas: Quotas | None = None, seed: int = 1
+) -> TrafficOutcome:
     """What becomes of requests that arrive at these seconds, in order; `quotas` None is a new account.
 
     Raises:
-        ValueError: Nobody is answered.
+        ValueError: No request is answered.
     """
-    draw, fleet = random.Random(seed), _Fleet(function.idle, function.ready)  # noqa: S311  a simulation
-    account = _Account(quotas or Quotas(), fleet)
-    lasting: dict[Fate, Sequence[float]] = {"ready": function.warm, "warm": function.warm, "cold": function.cold}
+    random_numbers, fleet = random.Random(seed), Fleet(function.idle, function.ready)  # noqa: S311  a simulation
+    account = Account(quotas or Quotas(), fleet)
+    seconds_of: dict[Fate, Sequence[float]] = {"ready": function.warm, "warm": function.warm, "cold": function.cold}
     fates: Counter[Fate] = Counter()
     times: list[float] = []
     for time in arrivals:
         fleet.move_to(time)
         fate = account.fate(time)
         fates[fate] += 1
-        if known := lasting.get(fate):
-            seconds = known[int(draw.random() * len(known))]
+        if known := seconds_of.get(fate):
+            seconds = known[int(random_numbers.random() * len(known))]
             fleet.work(time, seconds, ready=fate == "ready")
             times.append(seconds)
     if not times:
-        raise ValueError("nobody was answered: there is nothing to tell")
-    return Outcome(
+        raise ValueError("no request was answered, so there are no times")
+    return TrafficOutcome(
         requests=fates.total(),
         cold=fates["cold"],
         refused_by_gateway=fates["refused by gateway"],

@@ -139,10 +139,10 @@ def comment(
     One comment, whatever is pushed.
     """
     from pipeline.github.api import GitHub
-    from pipeline.github.comment import Run, post, read
+    from pipeline.github.comment import PullRequestRun, post_comment, read_report
 
     if not token:
         raise InputError("GITHUB_TOKEN is empty: it must be a token that may write to pull requests")
-    run = Run.of_event(json.loads(event.read_text(encoding="utf-8")))
+    run = PullRequestRun.from_event(json.loads(event.read_text(encoding="utf-8")))
     with GitHub(api, token) as github:
-        say(post(github, run, read(report)))
+        say(post_comment(github, run, read_report(report)))

@@ -86,38 +86,44 @@ def watch(
     Drift is an answer here, not a failure: exit code 0. References are kept in S3 between runs.
     """
     from pipeline.loop.watch import watch as watch_once
-    from pipeline.watch import Terms, words
-    from pipeline.watch.terms import moment
+    from pipeline.watch import WatchSettings
+    from pipeline.watch.settings import parse_since
+    from pipeline.watch.text import headline, issue_text
 
     now = datetime.now(UTC)
     if not store:
         lost = "References are lost with this runner, so drift slower than the log is not seen: set REGISTRY_URL"
         annotate("warning", lost, title="references")
     with _annotated("watch"):
-        summary = watch_once(log, store or None, now, Terms(since=moment(since, now)), progress)
-    actions.summarize(words.issue(summary))
-    say(words.headline(summary))
+        settings = WatchSettings(since=parse_since(since, now))
+        summary = watch_once(log, store or None, now, settings, progress)
+    actions.summarize(issue_text(summary))
+    say(headline(summary))
 
 
 @app.command()
 def drift(  # noqa: PLR0913, PLR0917  what GitHub gives to every job
     folder: Annotated[Path, typer.Argument(help="What `ci watch` wrote.", show_default=False)],
     repository: Annotated[str, typer.Option(envvar="GITHUB_REPOSITORY", help="OWNER/NAME.")],
-    run_id: Annotated[str, typer.Option(envvar="GITHUB_RUN_ID", help="Of this run.")],
-    picture: Annotated[str, typer.Option(envvar="PICTURE", help="Where the pictures are to be seen.")],
-    branch: Annotated[str, typer.Option(envvar="GITHUB_REF_NAME", help="That retrain.yml is started on.")] = "main",
+    run_id: Annotated[str, typer.Option(envvar="GITHUB_RUN_ID", help="The run that updates the issue.")],
+    picture: Annotated[str, typer.Option(envvar="PICTURE", help="Page of the pictures.")],
+    branch: Annotated[
+        str, typer.Option(envvar="GITHUB_REF_NAME", help="Branch that retrain.yml is started on.")
+    ] = "main",
     retrain: Annotated[bool, typer.Option("--retrain", help="Start retrain.yml, once for each drift.")] = False,
-    server: Annotated[str, typer.Option(envvar="GITHUB_SERVER_URL", help="Of GitHub.")] = "https://github.com",
-    api: Annotated[str, typer.Option(envvar="GITHUB_API_URL", help="Of GitHub.")] = "https://api.github.com",
+    server: Annotated[str, typer.Option(envvar="GITHUB_SERVER_URL", help="GitHub's address.")] = "https://github.com",
+    api: Annotated[
+        str, typer.Option(envvar="GITHUB_API_URL", help="Address of GitHub's API.")
+    ] = "https://api.github.com",
     token: Annotated[str, typer.Option(envvar="GITHUB_TOKEN", help="May write issues and start workflows.")] = "",
 ) -> None:
-    """Keep one issue about drift: opened when it begins, updated while it lasts, closed when it is over."""
+    """Keep one issue about drift: opened when it starts, updated while it lasts, closed when it is over."""
     from pipeline.github.api import GitHub
-    from pipeline.github.issue import Run, Seen, tell
+    from pipeline.github.issue import DriftReport, WatchRun, update_issue
 
     if not token:
         raise InputError("GITHUB_TOKEN is empty: it must be a token that may write issues")
-    run = Run(repository, branch, f"{server}/{repository}/actions/runs/{run_id}", picture)
+    run = WatchRun(repository, branch, f"{server}/{repository}/actions/runs/{run_id}", picture)
     with GitHub(api, token) as github:
-        for line in tell(github, run, Seen.of_folder(folder), retrain=retrain):
-            say(line)
+        for action in update_issue(github, run, DriftReport.from_folder(folder), retrain=retrain):
+            say(action)

@@ -1,4 +1,4 @@
-"""`pipeline deploy | deployed | rollback`: which model answers on AWS, and the two ways to change that."""
+"""`pipeline deploy | status | rollback | bootstrap`: which model answers on AWS, and how that is changed."""
 
 import json
 from typing import TYPE_CHECKING, Annotated
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.console import answer, progress_shown, say
+from pipeline.cli.options import load_params
 from pipeline.errors import InputError
 from pipeline.github import actions
 
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 StageName = Annotated[str, typer.Option("--stage", help="dev, staging or prod.", show_default=False)]
-Kept = Annotated[
+StoreUrl = Annotated[
     str | None, typer.Option("--store", envvar="REGISTRY_URL", help="Where the registry is kept: s3://bucket/prefix.")
 ]
 
 
-def _stage(text: str) -> "Stage":
+def _parse_stage(text: str) -> "Stage":
     from pipeline.ship.stack import STAGES
 
     if text not in STAGES:
@@ -28,10 +29,8 @@ def _stage(text: str) -> "Stage":
     return text
 
 
-def _name() -> str:
-    from pipeline import params
-
-    return params.load().registry.model_name
+def _model_name() -> str:
+    return load_params().registry.model_name
 
 
 @app.command()
@@ -47,47 +46,46 @@ def deploy(
 ) -> None:
     """Put the champion in front of users, by canary.
 
-    Packages, builds and deploys with sam; the new version is judged by its golden answers before it gets requests, and
-    once more over HTTPS. Exit code 3 if it was stopped: then the version before answers again.
+    Packages, builds and deploys with sam. The new version must give its golden answers before it gets requests, and
+    again over HTTPS. Exit code 3 if it was stopped: then the version before answers again.
 
     Example: pipeline deploy --stage staging
     """
     from lambda_api.contract import example
     from pipeline.registry import Registry
-    from pipeline.ship import deploy as door
+    from pipeline.ship.deploy import deploy as deploy_version
 
-    where = _stage(stage)
+    target, name = _parse_stage(stage), _model_name()
     with progress_shown() as progress:
-        done = door.deploy(where, Registry(), _name(), version, bucket=bucket or None, build=build, progress=progress)
-    what = f"model {done.shipped.model} (function version {done.shipped.number})"
-    told = f"{stage}: {what} answers at {done.address.url}, with its golden answers"
-    say(told)
-    actions.summarize(told)
+        done = deploy_version(target, Registry(), name, version, bucket=bucket or None, build=build, progress=progress)
+    model = f"model {done.version.model} (function version {done.version.number})"
+    line = f"{stage}: {model} answers at {done.address.url}, with its golden answers"
+    say(line)
+    actions.summarize(line)
     actions.hand_on({"url": done.address.url})
     if not done.changed:
-        say("Nothing was changed: it answered there before")
-    say(done.address.curl(json.dumps(example())))
+        say("Nothing was changed: this version was live already")
+    say(done.address.curl_command(json.dumps(example())))
 
 
 @app.command()
-def deployed(
+def status(
     stage: StageName,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")] = False,
 ) -> None:
-    """Which model, commit and data answer there now.
+    """Show which model, commit and data answer on a stage.
 
-    And whether that is the champion of the registry here.
+    Also says whether that model is the champion of the registry on this machine.
 
-    Example: pipeline deployed --stage prod
+    Example: pipeline status --stage prod
     """
-    from pipeline.cli.show import deployment as show_deployment
+    from pipeline.cli.show.deployment import status_json, status_table
     from pipeline.registry import Registry
-    from pipeline.ship.stack import existing
+    from pipeline.ship.stack import get_stack
 
-    stack = existing(_stage(stage))
-    live, champion = stack.live(), Registry().champion(_name())
-    told = show_deployment.as_json(stack, live, champion)
-    answer(told, show_deployment.live(stack, live, champion), as_json)
+    stack = get_stack(_parse_stage(stage))
+    live, champion = stack.live_alias(), Registry().champion(_model_name())
+    answer(status_json(stack, live, champion), status_table(stack, live, champion), as_json)
 
 
 @app.command()
@@ -97,24 +95,25 @@ def rollback(
     to: Annotated[
         int | None, typer.Option(help="The model's version. Default: the champion before the last promotion.")
     ] = None,
-    store: Kept = None,
+    store: StoreUrl = None,
 ) -> None:
-    """Let an earlier model answer again, and make it champion again.
+    """Let an earlier model answer again, as champion.
 
-    Both move together, at once; killed half-way, the same command completes it. Refuses a version that is gone.
+    Moves traffic and champion together, at once. Safe to repeat. Refuses a model that no published version holds.
 
     Example: pipeline rollback --stage prod --why "false alarms since Monday"
     """
     from pipeline.registry import Registry
-    from pipeline.ship import rollback as door
+    from pipeline.ship.rollback import roll_back
 
+    target, name = _parse_stage(stage), _model_name()
     with progress_shown() as progress:
-        done = door.rollback(_stage(stage), Registry(), _name(), why, to=to, kept=store or None, progress=progress)
+        done = roll_back(target, Registry(), name, why, to=to, store_url=store or None, progress=progress)
     actions.hand_on({"url": done.url})
-    moved = f"no longer model {done.before.model}" if done.alias_moved else "as it did before"
-    say(f"{stage} answers with model {done.now.model} (function version {done.now.number}), {moved}")
+    before = f"no longer model {done.before.model}" if done.alias_moved else "as it did before"
+    say(f"{stage} answers with model {done.now.model} (function version {done.now.number}), {before}")
     say(f"champion is version {done.now.model}" + (" again" if done.champion_moved else ", as it was before"))
-    say(f"Make sure with: pipeline deployed --stage {stage}")
+    say(f"Check with: pipeline status --stage {stage}")
 
 
 @app.command()
@@ -126,21 +125,21 @@ def bootstrap(
         str, typer.Option(help="ARN of GitHub's identity provider, if the account has it already.", show_default=False)
     ] = "",
 ) -> None:
-    """Once: make the bucket and the roles that GitHub's workflows take.
+    """Make the bucket and the roles for GitHub, once.
 
     Needs an AWS account and rights to make roles. Prints the commands that tell GitHub and DVC about them.
 
     Example: pipeline bootstrap --repository us/obesity-levels
     """
-    from pipeline.ship import bootstrap as door
+    from pipeline.ship.bootstrap import deploy_bootstrap, find_repository, setup_commands
 
-    where = door.repository(repository)
-    stack = door.bootstrap(where, oidc_provider)
-    if not where.id:
+    github_repository = find_repository(repository)
+    stack = deploy_bootstrap(github_repository, oidc_provider)
+    if not github_repository.id:
         say(
-            "GitHub's numbers of the repository are not known (`gh auth login` first): a repository made since July "
-            "2026 cannot take the roles without them. Run this again then."
+            "The repository's numeric id on GitHub is not known, and a repository made since July 2026 cannot take the "
+            "roles without it: log in with `gh auth login`, then run this again."
         )
     say("Next, tell GitHub and DVC (with gh, or by hand under Settings):")
-    for line in door.settings(stack, where):
-        say(line)
+    for command in setup_commands(stack, github_repository):
+        say(command)

@@ -1,4 +1,4 @@
-"""The commands around the service: package a model, build the Lambda function, run it in Lambda's own runtime."""
+"""`pipeline package | bundle | bundle-hook | emulate | openapi`: a model becomes a Lambda function that runs here."""
 
 import signal
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import out
+from pipeline.cli.options import DEFAULT_PARAMS, ParamsFile, load_params
 from pipeline.errors import InputError
 
 app = typer.Typer()
 
-Named = Annotated[Path, typer.Option("--params", help="The parameters.")]
-Emptied = Annotated[Path, typer.Argument(help="Emptied and filled.")]
-Packaged = Annotated[Path | None, typer.Option(help="A packaged model. Default: the champion, packaged now.")]
+OutputFolder = Annotated[Path, typer.Argument(help="Where to; its content is removed first.")]
+PackagedModel = Annotated[Path | None, typer.Option(help="A packaged model. Default: the champion, packaged now.")]
 BUILT = Path(".aws-sam/build/ApiFunction")
 
 
@@ -25,25 +25,25 @@ def package(
     or_sample: Annotated[
         bool, typer.Option("--or-sample", help="Without a champion, train on the embedded sample and say so.")
     ] = False,
-    params: Named = Path("params.yaml"),
+    params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
-    """Put the champion and its manifest where the service finds them.
+    """Package the champion for the service.
 
-    Writes build/model/model.onnx and manifest.json.
+    Writes model.onnx, manifest.json and golden.json to build/model, where the service looks for them.
     """
-    from pipeline import params as parameters
     from pipeline.files import Layout
     from pipeline.registry import Registry
-    from pipeline.ship import package as maker
+    from pipeline.ship.package import package_layout, package_registered, sample_layout
 
-    loaded = parameters.load(params)
+    parameters = load_params(params)
+    name = parameters.registry.model_name
     if source is not None:
-        manifest = maker.package_layout(Layout(source), folder)
-    elif or_sample and Registry().champion(loaded.registry.model_name) is None:
-        out.print("No champion is registered (`make run` makes one): taking a model trained on the invented SAMPLE")
-        manifest = maker.package_layout(maker.sample_layout(loaded), folder)
+        manifest = package_layout(Layout(source), folder)
+    elif or_sample and Registry().champion(name) is None:
+        out.print("No champion is registered (`make run` makes one): packaging a model trained on the synthetic sample")
+        manifest = package_layout(sample_layout(parameters), folder)
     else:
-        manifest = maker.package_registered(Registry(), loaded.registry.model_name, version, folder)
+        manifest = package_registered(Registry(), name, version, folder)
     out.print(
         f"{folder}: model {manifest.model_version}, trained on {manifest.source} data, "
         f"SHA-256 {manifest.model_sha256[:16]}",
@@ -54,32 +54,33 @@ def package(
 
 @app.command()
 def bundle(
-    folder: Emptied,
-    model: Packaged = None,
+    folder: OutputFolder,
+    model: PackagedModel = None,
     arch: Annotated[str, typer.Option(help="x86_64 or arm64.")] = "x86_64",
 ) -> None:
     """Build the folder that Lambda unpacks.
 
-    `sam build` calls this; `make package` calls that. What the package weighs and what a prediction by it costs goes to
+    `make package` calls `sam build`, which calls this. Writes the size of the package and the cost of a prediction to
     build/package.json, for `pipeline report`.
     """
-    model = model or _champion_packaged()
+    model = model or _package_champion()
     from pipeline.files import file_digest, write_json
     from pipeline.report.snapshot import PACKAGE
-    from pipeline.ship import bundle as builder
-    from pipeline.ship import cost as costs
-    from pipeline.ship import speed as prediction
+    from pipeline.ship.bundle import PLATFORMS, build_function
+    from pipeline.ship.cost import load as load_prices
+    from pipeline.ship.speed import cost as prediction_cost
+    from pipeline.ship.speed import measure
 
-    if arch not in builder.PLATFORMS:
-        raise InputError(f"--arch: got {arch!r}, expected one of {', '.join(builder.PLATFORMS)}")
-    prices = costs.load()
-    built = builder.build(folder, model, arch)
-    taken = prediction.measure(model)
-    cost = prediction.cost(taken, built.arch, prices)
+    if arch not in PLATFORMS:
+        raise InputError(f"--arch: got {arch!r}, expected one of {', '.join(PLATFORMS)}")
+    prices = load_prices()
+    built = build_function(folder, model, arch)
+    prediction = measure(model)
+    cost = prediction_cost(prediction, built.arch, prices)
     facts = {
         "arch": built.arch,
         "model_sha256": file_digest(model / "model.onnx"),
-        "prediction_ms": round(taken.milliseconds, 3),
+        "prediction_ms": round(prediction.milliseconds, 3),
         "unzipped_bytes": built.unzipped,
         "usd_per_million": round(cost.total, 2),
         "usd_per_million_lambda": round(cost.compute, 2),
@@ -88,34 +89,32 @@ def bundle(
     write_json(Path(PACKAGE), facts)
     out.print(
         f"{built.arch}: {built.unzipped / 1e6:.1f} MB unzipped, {built.zipped / 1e6:.1f} MB zipped, "
-        f"SHA-256 {built.sha256[:16]}; a prediction takes {taken.milliseconds:.2f} ms here, a million cost "
-        f"${cost.total:.2f} in {prices.region}",
+        f"SHA-256 {built.sha256[:16]}; a prediction takes {prediction.milliseconds:.2f} ms here, a million "
+        f"of them costs ${cost.total:.2f} in {prices.region}",
         highlight=False,
         soft_wrap=True,
     )
 
 
 @app.command()
-def bundle_hook(folder: Emptied, model: Packaged = None) -> None:
+def bundle_hook(folder: OutputFolder, model: PackagedModel = None) -> None:
     """Build the folder of the hook that judges a new version.
 
-    `sam build` calls this. The hook asks the new version for its golden answers before it gets traffic.
+    `sam build` calls this. The hook asks the new version for its golden answers before it gets requests.
     """
-    from pipeline.ship import bundle as builder
+    from pipeline.ship.bundle import build_hook
 
-    builder.build_hook(folder, model or _champion_packaged())
+    build_hook(folder, model or _package_champion())
 
 
-def _champion_packaged() -> Path:
-    """The champion, packaged just now: `sam build` alone must never ship the model of an earlier package."""
-    from pipeline import params as parameters
+def _package_champion() -> Path:
+    """Package the champion; its folder. So `sam build` alone never ships the model of an earlier package."""
     from pipeline.registry import Registry
-    from pipeline.ship import package as maker
+    from pipeline.ship.package import MODEL_FOLDER, package_registered
 
-    name = parameters.load().registry.model_name
-    manifest = maker.package_registered(Registry(), name)
-    out.print(f"{maker.MODEL_FOLDER}: the champion, model {manifest.model_version}", highlight=False, soft_wrap=True)
-    return maker.MODEL_FOLDER
+    manifest = package_registered(Registry(), load_params().registry.model_name)
+    out.print(f"{MODEL_FOLDER}: the champion, model {manifest.model_version}", highlight=False, soft_wrap=True)
+    return MODEL_FOLDER
 
 
 @app.command()
@@ -125,24 +124,24 @@ def emulate(
 ) -> None:
     """Serve a built function in Lambda's own runtime.
 
-    AWS's runtime emulator behind a small HTTP gateway; one request at a time.
+    Runs AWS's runtime emulator behind a small HTTP gateway; one request at a time.
     """
-    from pipeline.ship import emulate as emulator
     from pipeline.ship import gateway
+    from pipeline.ship.emulate import emulated, template_environment
 
-    with emulator.emulated(folder, emulator.template_environment()) as function:
+    with emulated(folder, template_environment()) as function:
         try:
-            listening = gateway.server(function.invoke, port)
+            server = gateway.server(function.invoke, port)
         except OSError as error:
-            raise InputError(f"port {port}: {error.strerror}: choose another with PORT=...") from None
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped either way, the runtime must not be left
+            raise InputError(f"port {port}: {error.strerror}: choose another port with PORT=...") from None
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM must end the runtime as well
         out.print(f"Lambda's runtime answers on http://127.0.0.1:{port} (/ui, /docs); Ctrl-C stops it", highlight=False)
         try:
-            listening.serve_forever()
+            server.serve_forever()
         except KeyboardInterrupt:
             out.print("stopped")
         finally:
-            listening.server_close()
+            server.server_close()
 
 
 @app.command()
@@ -151,12 +150,13 @@ def openapi(
 ) -> None:
     """Write docs/openapi.json from the code.
 
-    What the service promises its clients.
+    It holds what the service promises its clients.
     """
-    from pipeline.ship import package as maker
+    from pipeline.ship.package import OPENAPI, committed_openapi, write_openapi
+    from pipeline.ship.package import openapi as generate_openapi
 
     if not check:
-        maker.write_openapi()
-        out.print(f"wrote {maker.OPENAPI}")
-    elif maker.openapi() != maker.committed_openapi():
-        raise InputError(f"{maker.OPENAPI} is stale: make it again with `pipeline openapi`")
+        write_openapi()
+        out.print(f"wrote {OPENAPI}")
+    elif generate_openapi() != committed_openapi():
+        raise InputError(f"{OPENAPI} differs from the code: write it again with `pipeline openapi`")

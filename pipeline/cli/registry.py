@@ -60,8 +60,8 @@ def versions(name: Name, as_json: Json = False) -> None:
     """
     from pipeline.cli.show import registry as show_registry
 
-    found = _registry().versions(name)
-    answer([asdict(version) for version in found], show_registry.versions(name, found), as_json)
+    registered = _registry().versions(name)
+    answer([asdict(version) for version in registered], show_registry.versions(name, registered), as_json)
 
 
 @app.command()
@@ -75,10 +75,10 @@ def compare(name: Name, a: Which, b: Which, as_json: Json = False) -> None:
 
     registry = _registry()
     one, other = registry.version(name, a), registry.version(name, b)
-    found = ranking.compare(registry, one, other)
+    differences = ranking.compare(registry, one, other)
     nothing = f"Versions {one.number} and {other.number} share every parameter and metric."
-    shown = show_registry.differences(one, other, found) if found else nothing
-    answer([asdict(item) for item in found], shown, as_json)
+    shown = show_registry.differences(one, other, differences) if differences else nothing
+    answer([asdict(item) for item in differences], shown, as_json)
 
 
 @app.command()
@@ -112,7 +112,7 @@ def alias(name: Name, alias: str, version: Which, as_json: Json = False) -> None
     """
     registry = _registry()
     registry.version(name, version)
-    now = next((found.number for found in registry.versions(name) if alias in found.aliases), None)
+    now = next((version.number for version in registry.versions(name) if alias in version.aliases), None)
     moved = registry.set_alias(name, alias, version, expected=now)
     answer(asdict(moved), f"{name}@{alias} is now version {moved.number}.", as_json)
 
@@ -122,7 +122,7 @@ def best(
     name: Name,
     metric: Annotated[str, typer.Option("--metric", help="A dotted name in metrics.json.", show_default=False)],
     lowest: Annotated[
-        bool | None, typer.Option("--lowest/--highest", help="Which end is best; by default the metric's name tells.")
+        bool | None, typer.Option("--lowest/--highest", help="Which end is best; by default the metric's name decides.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -134,10 +134,9 @@ def best(
     """
     from pipeline.registry import ranking
 
-    found = ranking.best(_registry(), name, metric, higher_is_better=None if lowest is None else not lowest)
-    end = "highest" if found.higher_is_better else "lowest"
-    told = f"{name} version {found.version} has the {end} {metric}: {found.value}"
-    answer(asdict(found), told, as_json)
+    best = ranking.best(_registry(), name, metric, higher_is_better=None if lowest is None else not lowest)
+    end = "highest" if best.higher_is_better else "lowest"
+    answer(asdict(best), f"{name} version {best.version} has the {end} {metric}: {best.value}", as_json)
 
 
 @app.command()
@@ -172,9 +171,9 @@ def show(name: Name, version: Which, as_json: Json = False) -> None:
     from pipeline.cli.show import registry as show_registry
 
     registry = _registry()
-    found = registry.version(name, version)
-    metrics = registry.metrics(found)
-    answer(asdict(found) | {"metrics": metrics}, show_registry.version(found, metrics), as_json)
+    registered = registry.version(name, version)
+    metrics = registry.metrics(registered)
+    answer(asdict(registered) | {"metrics": metrics}, show_registry.version(registered, metrics), as_json)
 
 
 @app.command()
@@ -185,8 +184,8 @@ def fetch(
 
     Example: pipeline registry fetch obesity_classifier champion build/champion
     """
-    found = _registry().fetch(name, version, folder)
-    answer(asdict(found), f"{name} version {found.number} is in {folder}.", as_json)
+    fetched = _registry().fetch(name, version, folder)
+    answer(asdict(fetched), f"{name} version {fetched.number} is in {folder}.", as_json)
 
 
 @app.command()
@@ -206,15 +205,15 @@ def pull(
     from pipeline.registry import remote_store
 
     done = remote_store.pull(_registry().store, url, discard=discard)
-    told = "nothing was changed" if not done.changed else f"{done.files} file(s) taken"
-    told = f"state {done.sequence} of {url}: {told}" if done.sequence else f"nothing was ever pushed to {url}"
+    taken = "nothing was changed" if not done.changed else f"{done.files} file(s) taken"
+    text = f"state {done.sequence} of {url}: {taken}" if done.sequence else f"nothing was ever pushed to {url}"
     aside = f"\nyour own work, never pushed, is kept in {done.set_aside}" if done.set_aside else ""
-    answer(_carried(done), told + aside, as_json)
+    answer(_sync_json(done), text + aside, as_json)
 
 
 @app.command()
 def push(url: Place, as_json: Json = False) -> None:
-    """Put the registry in S3, if nobody else did since it was pulled.
+    """Put the registry in S3, unless somebody else did so since it was pulled.
 
     Who loses a race is refused (exit code 3) and has lost nothing: pull, register and gate again, push.
 
@@ -223,9 +222,9 @@ def push(url: Place, as_json: Json = False) -> None:
     from pipeline.registry import remote_store
 
     done = remote_store.push(_registry().store, url)
-    told = f"{done.files} file(s) put" if done.changed else "there is nothing new to push"
-    answer(_carried(done), f"state {done.sequence} of {url}: {told}", as_json)
+    put = f"{done.files} file(s) put" if done.changed else "there is nothing new to push"
+    answer(_sync_json(done), f"state {done.sequence} of {url}: {put}", as_json)
 
 
-def _carried(done: "SyncResult") -> dict[str, object]:
+def _sync_json(done: "SyncResult") -> dict[str, object]:
     return asdict(done) | {"set_aside": str(done.set_aside) if done.set_aside else None}

@@ -1,4 +1,4 @@
-"""`pipeline watch`: is the service still asked what it was asked at first?"""
+"""`pipeline watch`: are the newest requests to each version of the model still like its first ones?"""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,46 +14,51 @@ app = typer.Typer()
 @app.command()
 def watch(  # noqa: PLR0913, PLR0917  a command line has as many options as it needs
     log: Annotated[
-        str, typer.Option(metavar="FILE|PATTERN|cloudwatch:GROUP", help="The service's log; .gz is read as well.")
+        str, typer.Option(metavar="FILE|PATTERN|cloudwatch:GROUP", help="The service's log; .gz files are unpacked.")
     ],
     since: Annotated[
-        str | None, typer.Option(help="Compare what came since: 30m, 12h, 7d, 2w or a date. Default: everything.")
+        str | None,
+        typer.Option(help="Compare only requests since then: 30m, 12h, 7d, 2w or a date. Default: all of them."),
     ] = None,
-    window: Annotated[int, typer.Option(help="Requests that are compared at once.")] = 200,
-    reference: Annotated[int, typer.Option(help="First accepted records of a version that are its reference.")] = 500,
+    window: Annotated[int, typer.Option(help="Requests in a window, which is compared as a whole.")] = 200,
+    reference: Annotated[
+        int, typer.Option(help="Records in a reference: the first ones that a version accepted.")
+    ] = 500,
     reference_file: Annotated[
-        Path | None, typer.Option(help="Keep references here: logs expire, and what was normal must outlive them.")
+        Path | None, typer.Option(help="Keep references in this file, because logs expire.")
     ] = None,
     model: Annotated[
-        Path | None, typer.Option(help="A packaged model: also tells how far its requests are from its data.")
+        Path | None, typer.Option(help="A packaged model: also compare its requests with its training data.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the result goes.")] = Path("reports/drift.json"),
+    out: Annotated[Path, typer.Option(help="File for the result.")] = Path("reports/drift.json"),
     figures: Annotated[Path, typer.Option(help="Folder for a picture of each version.")] = Path("reports/figures"),
-    markdown: Annotated[Path | None, typer.Option(help="Also write the text of an issue here.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the text of an issue to this file.")] = None,
 ) -> None:
-    """Compare recent requests with a version's first.
+    """Compare each version's newest requests with its first ones.
 
-    Reads the bins in the service's log. Steady exits with 0, drifting with 3. Writes reports/drift.json and a picture
-    for each version, reports/figures/drift-VERSION.png.
+    Reads the bins in the service's log. Exits with 0 if no version drifts, with 3 if one does. Writes
+    reports/drift.json and a picture of each version, reports/figures/drift-VERSION.png.
     """
     from pipeline.cli.console import out as terminal
     from pipeline.cli.console import progress_shown
     from pipeline.files import write_bytes, write_json, write_text
-    from pipeline.watch import references, watch_log, words
-    from pipeline.watch.picture import picture
-    from pipeline.watch.terms import Terms, moment
+    from pipeline.watch import WatchSettings, watch_log
+    from pipeline.watch.picture import version_png
+    from pipeline.watch.references import load_manifest
+    from pipeline.watch.settings import parse_since
+    from pipeline.watch.text import headline, issue_text, terminal_table
 
     now = datetime.now(UTC)
-    terms = Terms(window, reference, moment(since, now) if since else None)
-    known = references.manifest(model) if model else None
+    settings = WatchSettings(window, reference, parse_since(since, now) if since else None)
+    manifest = load_manifest(model) if model else None
     with progress_shown() as progress:
-        found = watch_log(log, now, terms, reference_file, known, progress)
-    write_json(out, found.as_json())
-    for name, version in found.versions.items():
-        if drawn := picture(name, version):
-            write_bytes(figures / f"drift-{name}.png", drawn)
+        summary = watch_log(log, now, settings, reference_file, manifest, progress)
+    write_json(out, summary.as_json())
+    for name, version in summary.versions.items():
+        if png := version_png(name, version):
+            write_bytes(figures / f"drift-{name}.png", png)
     if markdown:
-        write_text(markdown, words.issue(found))
-    terminal.print(words.table(found))
-    if found.drifting:
-        raise DriftRefusal(words.headline(found))
+        write_text(markdown, issue_text(summary))
+    terminal.print(terminal_table(summary))
+    if summary.drifting_versions:
+        raise DriftRefusal(headline(summary))

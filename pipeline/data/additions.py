@@ -1,4 +1,4 @@
-"""The data and a file of new labelled records -> the grown data, and what a person should know before taking it.
+"""The data and a file of new labelled records -> the grown data, and what a person should know before accepting it.
 
 New records are judged beside those of their own origin that are there: how far each column moved, and how often the
 BMI rule gives the label. They go behind the last row of their origin, and every other byte of the data stays as it is.
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lambda_api.contract import LEVELS, TARGET
+from lambda_api.contract import LEVELS, TARGET, is_blank_row
 from pipeline.data.clean import origins, read_text_table, typed
 from pipeline.data.records import COLUMNS, key, rule_levels
-from pipeline.data.shift import Moved, moved
+from pipeline.data.shift import ColumnShift, moved
 from pipeline.errors import DataError
 from pipeline.files import digest
 from pipeline.intervals import binomial_cdf
@@ -41,7 +41,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Additions:
-    """The data grown by new records, and what is to be known of them.
+    """The data grown by new records, and how they compare with it.
 
     `known` rows were in the data already, `repeated` ones in the file itself; neither is added again. `beside` names
     the old records that the new ones are judged beside: those of the same origin, or all.
@@ -57,7 +57,7 @@ class Additions:
     repeated: int
     levels: Mapping[str, int]
     beside: str
-    moved: tuple[Moved, ...]
+    moved: tuple[ColumnShift, ...]
     rule: Agreement
     rule_before: Agreement
 
@@ -68,7 +68,7 @@ class Additions:
 
     @property
     def contradicts(self) -> bool:
-        """Whether the labels are surely further from the records' own bodies than those that are there."""
+        """Whether the new labels surely fit the records' BMI worse than the labels that are there."""
         return binomial_cdf(self.rule.agreed, self.rule.records, self.rule_before.share - TOLERANCE) < 1 - SURE
 
 
@@ -161,16 +161,16 @@ def _keyed(frame: pd.DataFrame) -> list[tuple[int, str, str]]:
 
 def inserted(raw: bytes, rows: Sequence[Sequence[str]], behind: int) -> bytes:
     """A CSV with rows behind its first `behind` ones, ended as its header is; every other byte as it was."""
-    mark = codecs.BOM_UTF8 if raw.startswith(codecs.BOM_UTF8) else b""
-    lines = list(io.StringIO(raw.removeprefix(mark).decode(), newline=""))
+    bom = codecs.BOM_UTF8 if raw.startswith(codecs.BOM_UTF8) else b""
+    lines = list(io.StringIO(raw.removeprefix(bom).decode(), newline=""))
     reader = csv.reader(lines, strict=True)
-    ends = [reader.line_num for row in reader if row]  # how many lines were read when each row was complete
+    ends = [reader.line_num for row in reader if not is_blank_row(row)]  # lines read when each row was complete
     head, tail = "".join(lines[: ends[behind]]), "".join(lines[ends[behind] :])
     end = lines[0][len(lines[0].rstrip("\r\n")) :]
     between = "" if head.endswith(("\r", "\n")) else end
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator=end).writerows(rows)
-    return mark + f"{head}{between}{text.getvalue()}{tail}".encode()
+    return bom + f"{head}{between}{text.getvalue()}{tail}".encode()
 
 
 def _agreement(frame: pd.DataFrame) -> Agreement:

@@ -1,13 +1,12 @@
-"""A raw CSV -> validated records with key, origin and folds, and a report of what was found.
+"""A raw CSV -> validated records with key, origin and folds, and a report on the file.
 
 Every row goes through the same validator that judges requests. One bad row refuses the whole file, with row and
-column of each offender: a training set is mended at its source, never silently thinned. Rows are counted as a
+column of each offender: errors are corrected at their source, and no row is dropped silently. Rows are counted as a
 spreadsheet shows them, the header being row 1.
 """
 
 import csv
 import io
-import re
 from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from lambda_api.bins import BINNINGS, BMI
-from lambda_api.contract import LEVELS, TARGET, Record, columns
+from lambda_api.contract import LEVELS, TARGET, Record, columns, is_blank_row, parse_number
 from pipeline.data.folds import fold_of, group_folds
 from pipeline.data.records import (
     CATEGORIES,
@@ -43,12 +42,10 @@ Source = Literal["real", "sample", "other"]
 LEAST_RECORDS = 50
 SHOWN_CHARACTERS = 40
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-
 
 @dataclass(frozen=True)
 class DataReport:
-    """What `clean` found in a file; aggregated figures only."""
+    """What a file holds; aggregated figures only."""
 
     sha256: str
     source: Source
@@ -77,7 +74,7 @@ def read_text_table(content: bytes, name: str) -> pd.DataFrame:
         raise DataError(f"{name}: holds zero bytes, so it is not a CSV text file: save it as CSV UTF-8")
     try:
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-        rows = {number: row for number, row in enumerate(reader, 1) if row}  # an empty line is no row, but counts
+        rows = {number: row for number, row in enumerate(reader, 1) if not is_blank_row(row)}
     except csv.Error as error:
         raise DataError(f"{name}: not a CSV file: {error}") from None
     if len(rows) < 2:  # noqa: PLR2004  a header and one row
@@ -90,16 +87,16 @@ def read_text_table(content: bytes, name: str) -> pd.DataFrame:
 
 
 def check_header(header: list[str], name: str, extra_allowed: tuple[str, ...] | None) -> None:
-    """Nothing, if the header has every contract column once; `extra_allowed` None allows any other column too.
+    """Check that the header has every contract column once; `extra_allowed` None allows any other column too.
 
     Raises:
-        DataError: Otherwise, naming what is missing, repeated or unknown.
+        DataError: It does not; the text names what is missing, repeated or unknown.
     """
-    found = Counter(header)
-    problems = [f"missing column {column}" for column in COLUMNS if column not in found]
-    problems += [f"column {shown(column)} occurs {count} times" for column, count in sorted(found.items()) if count > 1]
+    counts = Counter(header)
+    problems = [f"missing column {column}" for column in COLUMNS if column not in counts]
+    problems += [f"column {shown(name)} occurs {count} times" for name, count in sorted(counts.items()) if count > 1]
     if extra_allowed is not None:
-        unknown = sorted(set(found) - set(COLUMNS) - set(extra_allowed))
+        unknown = sorted(set(counts) - set(COLUMNS) - set(extra_allowed))
         problems += [f"unknown column {shown(column)}" for column in unknown]
     if problems:
         raise DataError(f"{name}: the header does not fit; expected {', '.join(COLUMNS)}:", problems)
@@ -111,14 +108,8 @@ def shown(value: object) -> str:
     return text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "..."
 
 
-def number(text: str) -> float | str:
-    """The decimal number in a cell, or the cell itself where it is none; minus zero is zero, as in every comparison."""
-    stripped = text.strip()
-    return float(stripped) + 0.0 if _NUMBER.fullmatch(stripped) else text
-
-
 def offences(values: dict[str, object], row: int) -> list[str]:
-    """What the contract has against one row, a line for each column; empty for a good one."""
+    """What is wrong with one row by the contract, a line for each column; empty for a good one."""
     try:
         Record.model_validate(values)
     except ValidationError as error:
@@ -138,13 +129,13 @@ def typed(table: pd.DataFrame, name: str) -> pd.DataFrame:
     """The table with numbers as float64 and the columns in the contract's order, the level last if there is one.
 
     Args:
-        table: Cells as text; its index are the row numbers to tell.
+        table: Cells as text; its index has the row numbers that messages name.
         name: What to call the table.
 
     Raises:
         DataError: Any row breaks the contract.
     """
-    parsed = {column: [number(cell) for cell in table[column]] for column in NUMBERS}
+    parsed = {column: [parse_number(cell) for cell in table[column]] for column in NUMBERS}
     parsed |= {column: table[column].tolist() for column in CATEGORIES}
     bad: list[str] = []
     for row, values in zip(table.index, zip(*(parsed[column] for column in COLUMNS), strict=True), strict=True):
@@ -185,7 +176,7 @@ def origins(rows: int, source: Source, collected_rows: int | None) -> NDArray[np
 
 
 def clean(raw: bytes, name: str, params: Params) -> tuple[pd.DataFrame, DataReport]:
-    """Records ready for training, columns `PROCESSED`, in the file's order, and what was found.
+    """Records ready for training, columns `PROCESSED`, in the file's order, and the report on the file.
 
     Raises:
         DataError: The file breaks the contract, has no levels, or is too small to train and measure on.

@@ -22,10 +22,7 @@ from pipeline.repo import dvc_read
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The file as published, 2,111 rows; any other file is somebody else's data.
-UCI_SHA256 = "28b6991062855d3d15642e38b1aa9d1b32fb7abbb5abf5b096f1868cd706154b"
-
-# The page of UCI dataset 544, which its licence asks to name.
+# The page of UCI dataset 544; its licence asks for a link to it.
 UCI_PAGE = "https://doi.org/10.24432/C5H31Z"
 
 CONNECT_SECONDS, READ_SECONDS, RETRIES = 5, 30, 2
@@ -34,7 +31,7 @@ PIECE_BYTES = 65_536
 
 
 @dataclass(frozen=True)
-class Ingested:
+class RawFile:
     """Where the raw file lies, and where it came from."""
 
     path: Path
@@ -42,9 +39,7 @@ class Ingested:
     sha256: str
 
 
-def ingest(
-    target: Path, sha256: str, url: str, named: Path | None = None, progress: Progress = no_progress
-) -> Ingested:
+def ingest(target: Path, sha256: str, url: str, named: Path | None = None, progress: Progress = no_progress) -> RawFile:
     """Put the file with digest `sha256` at `target`, unless it lies there already.
 
     Args:
@@ -63,11 +58,11 @@ def ingest(
         _refuse_other(str(named), file_digest(named), sha256, _accept(named))
         if not target.is_file() or file_digest(target) != sha256:
             write_bytes(target, named.read_bytes())
-        return Ingested(target, str(named), sha256)
+        return RawFile(target, str(named), sha256)
     if target.is_file():
         other = f"{_accept(target)}; if records were added elsewhere since, `dvc pull`; if neither, remove it"
         _refuse_other(str(target), file_digest(target), sha256, other)
-        return Ingested(target, "where it already lay", sha256)
+        return RawFile(target, "already in place", sha256)
     failures = []
     for name, fetch in (("DVC's cache or remote", _from_dvc), (url, _from_publisher)):
         progress(f"look in {name}", 0, 1)
@@ -82,15 +77,15 @@ def ingest(
         if digest(content) != sha256:
             raise _not_published(name, digest(content), sha256, failures)
         write_bytes(target, content)
-        return Ingested(target, name, sha256)
+        return RawFile(target, name, sha256)
     tried = f"the data was not found here, in DVC or at {urlsplit(url).hostname} (SHA-256 {sha256})"
     advice = "Give the file: `make run DATA=path/to/file.csv`, or run without it: `make run DATA=sample`."
     raise SourceError("\n".join([f"{tried}:", *failures, advice]))
 
 
-def _refuse_other(what: str, found: str, expected: str, advice: str) -> None:
-    if found != expected:
-        raise DataError(f"{what} is not the pinned data: SHA-256 {found}, expected {expected}. {advice}")
+def _refuse_other(what: str, sha256: str, expected: str, advice: str) -> None:
+    if sha256 != expected:
+        raise DataError(f"{what} is not the pinned data: SHA-256 {sha256}, expected {expected}. {advice}")
 
 
 def _accept(path: Path, first: str = "") -> str:
@@ -98,12 +93,12 @@ def _accept(path: Path, first: str = "") -> str:
     return f"If it is meant to be the new data, {first}accept it with `{command}`"
 
 
-def _not_published(url: str, found: str, expected: str, failures: list[str]) -> NotPublishedError:
+def _not_published(url: str, sha256: str, expected: str, failures: list[str]) -> NotPublishedError:
     added = (
-        "If records were added (`pipeline ingest --add`), DVC alone has the pinned file: whoever added them runs "
-        "`dvc push`, and `dvc remote list` here must name that remote, with credentials that may read it."
+        "If records were added (`pipeline ingest --add`), DVC alone has the pinned file: the person who added them "
+        "runs `dvc push`, and `dvc remote list` here must name that remote, with credentials that may read it."
     )
-    first = f"what {url} gives is not the pinned data: SHA-256 {found}, expected {expected}."
+    first = f"what {url} gives is not the pinned data: SHA-256 {sha256}, expected {expected}."
     return NotPublishedError("\n".join([first, *failures, added, f"{_accept(Path('FILE'), 'download it and ')}."]))
 
 

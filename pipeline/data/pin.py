@@ -1,7 +1,7 @@
 """A file of data -> the pinned data, validated and recorded in params.yaml: whole (`accept`), or grown by new records.
 
-New records are added in two steps, so that a person sees what `pipeline.data.additions` found before anything is
-written.
+New records are added in two steps, so that a person sees how `pipeline.data.additions` judges them before anything
+is written.
 """
 
 import io
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeline import params as parameters
 from pipeline.data.additions import Additions, grown
-from pipeline.data.ingest import Ingested, ingest
+from pipeline.data.ingest import RawFile, ingest
 from pipeline.errors import AdditionRefusal, DataError, RaceLostError
 from pipeline.files import digest, file_digest, read_data, replacing
 from pipeline.progress import Progress, no_progress
@@ -30,31 +30,32 @@ def proposed(
     return grown(read_data(target), new, str(source), params.data, synthetic=synthetic)
 
 
-def take(found: Additions, params_file: Path, target: Path, *, force: bool = False) -> None:
+def take(additions: Additions, params_file: Path, target: Path, *, force: bool = False) -> None:
     """Put the grown data at `target` and pin it in `params_file`; both or neither.
 
     Raises:
-        AdditionRefusal: The new labels contradict the records, and `even_so` was not said; nothing was written.
+        AdditionRefusal: The new labels contradict the records, and `force` was not given; nothing was written.
         DataError: The grown data cannot be cleaned; nothing was written.
         RaceLostError: The data is another one by now; nothing was written.
     """
-    if found.contradicts and not force:
+    rule, before = additions.rule, additions.rule_before
+    if additions.contradicts and not force:
         raise AdditionRefusal(
-            f"{found.name}: the BMI rule gives {found.rule.share:.1%} of the {found.rule.records} new labels, but "
-            f"{found.rule_before.share:.1%} of those that are there: they may be shuffled, or of another column. Look "
+            f"{additions.name}: the BMI rule gives {rule.share:.1%} of the {rule.records} new labels, but "
+            f"{before.share:.1%} of those that are there: they may be shuffled, or of another column. Look "
             "at the file; if it is right, say --force, and the gate will judge what it makes. Nothing was written"
         )
-    if {file_digest(target), parameters.load(params_file).data.sha256} != {found.base_sha256}:
+    if {file_digest(target), parameters.load(params_file).data.sha256} != {additions.base_sha256}:
         raise RaceLostError(
             f"{target} or its pin in {params_file} was changed meanwhile: nothing was written, try again"
         )
-    pin(found.content, f"{target} with {found.name}", found.collected_rows, params_file, target)
+    pin(additions.content, f"{target} with {additions.name}", additions.collected_rows, params_file, target)
 
 
-def pull_request(found: Additions, dvc: str = "dvc") -> tuple[str, str, str]:
-    """The three shell commands that put the grown data into a pull request; `dvc` is that command as found here."""
-    records = f"{found.added} {found.origin} record{'s' if found.added > 1 else ''}".replace(" unknown", "")
-    branch = f"add-{records.replace(' ', '-')}-{found.sha256[:8]}"
+def pull_request(additions: Additions, dvc: str = "dvc") -> tuple[str, str, str]:
+    """The three shell commands that put the grown data into a pull request; `dvc` is how DVC is called here."""
+    records = f"{additions.added} {additions.origin} record{'s' if additions.added > 1 else ''}".replace(" unknown", "")
+    branch = f"add-{records.replace(' ', '-')}-{additions.sha256[:8]}"
     files = "params.yaml dvc.lock .dvc/config reports docs/model-card.md"
     return (
         f"git switch -c {branch}",
@@ -63,7 +64,7 @@ def pull_request(found: Additions, dvc: str = "dvc") -> tuple[str, str, str]:
     )
 
 
-def accept(source: Path, collected_rows: int | None, params_file: Path, target: Path) -> Ingested:
+def accept(source: Path, collected_rows: int | None, params_file: Path, target: Path) -> RawFile:
     """Make `source` the pinned data: validate it, put it at `target`, and record its digest in `params_file`.
 
     Raises:
@@ -75,14 +76,14 @@ def accept(source: Path, collected_rows: int | None, params_file: Path, target: 
     raw, params = read_data(source), parameters.load(params_file)
     refuse_sample(raw, str(source), params.sample.sha256)
     sha256 = pin(raw, str(source), collected_rows, params_file, target)
-    return Ingested(target, str(source), sha256)
+    return RawFile(target, str(source), sha256)
 
 
 def refuse_sample(raw: bytes, name: str, sample_sha256: str) -> None:
-    """Nothing, unless `raw` is the embedded sample.
+    """Check that `raw` is not the embedded sample.
 
     Raises:
-        DataError: It is; invented people never become data.
+        DataError: It is; synthetic people never become data.
     """
     if digest(raw) == sample_sha256:
         raise DataError(
@@ -93,8 +94,8 @@ def refuse_sample(raw: bytes, name: str, sample_sha256: str) -> None:
 def pin(raw: bytes, name: str, collected_rows: int | None, params_file: Path, target: Path) -> str:
     """The digest of `raw`, once it is validated, at `target`, and recorded in `params_file`; both are written or none.
 
-    Both are written in full before either takes its place, the parameters last: whoever is killed before that has the
-    old pin, and can run the command again.
+    Both are written in full before either takes its place, the parameters last: a command that is killed before
+    that leaves the old pin, and can be run again.
 
     Raises:
         DataError: The data breaks the contract; nothing was written.

@@ -1,4 +1,4 @@
-"""The contract as tables: how records lie in a DataFrame, which key each one has, and records that nobody gave.
+"""The contract as tables: how records lie in a DataFrame, which key each one has, and random records.
 
 A table of records has the contract's columns in its order, numbers as float64 and categories as Python strings. A
 record's key is the SHA-256 of its sixteen values, so it is the same in every file, at every position and in every

@@ -1,9 +1,9 @@
-"""Aggregated figures of the real data -> a thousand invented records, the same bytes for the same profile and seed.
+"""Aggregated figures of the real data -> a thousand synthetic records, the same bytes for the same profile and seed.
 
-The sample lets everything run with no network: tests, a first try, a fork without access. Only `profile.json` ever
-saw a person, and it holds no more than seven quantiles and rounded shares for each level and column, from the 1st to
-the 99th percentile, so that no single person shows. Weight is not profiled; it is drawn as BMI times height squared.
-The standard library's generator makes the records, because its stream never changes.
+The sample lets everything run with no network: tests, a first try, a fork without access. Only `profile.json` was
+made from real people. It holds seven quantiles and rounded shares for each level and column, from the 1st to the 99th
+percentile, and nothing else, so that no single person shows. Weight is not profiled; it is drawn as BMI times height
+squared. The standard library's generator makes the records, because its stream never changes.
 """
 
 import csv
@@ -101,7 +101,7 @@ def _record(level: LevelProfile, chance: random.Random) -> dict[str, str | float
 
 def generate(source: Profile, params: SampleParams) -> str:
     """The records as CSV text, `params.rows` of them, levels mixed."""
-    chance = random.Random(params.seed)  # noqa: S311  invents records, guards no secret
+    chance = random.Random(params.seed)  # noqa: S311  generates records, guards no secret
     names, shares = list(source.levels), [level.share for level in source.levels.values()]
     header = [*(column.name for column in columns()), TARGET]
     text = io.StringIO(newline="")
@@ -121,12 +121,12 @@ def load_profile(path: Path = PROFILE) -> Profile:
         ModelFileError: No such file, no profile, or one for another contract.
     """
     try:
-        found = Profile.model_validate_json(read_bytes(path, "pipeline sample --profile"))
+        loaded = Profile.model_validate_json(read_bytes(path, "pipeline sample --profile"))
     except ValidationError as error:
         raise ModelFileError(f"{path} is not a profile: {error.error_count()} value(s) do not fit") from None
-    if found.contract != fingerprint():
+    if loaded.contract != fingerprint():
         raise ModelFileError(f"{path} was made for another contract: make it again with `pipeline sample --profile`")
-    return found
+    return loaded
 
 
 def run(params: SampleParams, profile_path: Path = PROFILE, target: Path = RECORDS) -> str:

@@ -11,7 +11,7 @@ from lambda_api.contract import TARGET, columns
 from pipeline.files import Report, number
 
 DEVIATIONS = 3
-"""A mean or share that moved by more standard errors than this is told to be beyond chance."""
+"""A mean or share that moved by more standard errors than this is called beyond chance."""
 
 
 @dataclass(frozen=True)
@@ -25,36 +25,36 @@ class Drift:
 
 
 @dataclass(frozen=True)
-class Moved:
+class ColumnShift:
     """How far a column of the new records lies from the old, and whether that is more than chance explains."""
 
     drift: Drift
     beyond_chance: bool
 
 
-def moved(old: pd.DataFrame, new: pd.DataFrame) -> tuple[Moved, ...]:
+def moved(old: pd.DataFrame, new: pd.DataFrame) -> tuple[ColumnShift, ...]:
     """Every column that moved at all and the level, the furthest first."""
     return tuple(
-        Moved(found, _beyond_chance(old[found.column], new[found.column]))
-        for found in drift(_summary(old), _summary(new))
+        ColumnShift(change, _beyond_chance(old[change.column], new[change.column]))
+        for change in drift(_summary(old), _summary(new))
     )
 
 
 def _summary(frame: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Of each column what `reports/data.json` says of it; of the level its counts."""
-    found = {TARGET: _counts(frame[TARGET])}
+    summary = {TARGET: _counts(frame[TARGET])}
     for column in columns():
         values = frame[column.name]
         if column.is_number:
-            found[column.name] = {
+            summary[column.name] = {
                 "min": float(values.min()),
                 "max": float(values.max()),
                 "mean": float(values.mean()),
                 "std": float(values.std(ddof=0)),
             }
         else:
-            found[column.name] = _counts(values)
-    return found
+            summary[column.name] = _counts(values)
+    return summary
 
 
 def _counts(values: "pd.Series[Any]") -> dict[str, float]:
@@ -66,25 +66,26 @@ def _beyond_chance(old: "pd.Series[Any]", new: "pd.Series[Any]") -> bool:
     scatter = DEVIATIONS * math.sqrt(1 / len(old) + 1 / len(new))
     if pd.api.types.is_numeric_dtype(old):
         return bool(abs(new.mean() - old.mean()) > scatter * old.std(ddof=0))
-    shares, theirs = (side.value_counts(normalize=True) for side in (new, old))
+    new_shares, old_shares = (side.value_counts(normalize=True) for side in (new, old))
     pooled = pd.concat([old, new]).value_counts(normalize=True)
-    gap = shares.reindex(pooled.index, fill_value=0) - theirs.reindex(pooled.index, fill_value=0)
+    gap = new_shares.reindex(pooled.index, fill_value=0) - old_shares.reindex(pooled.index, fill_value=0)
     return bool((gap.abs() > scatter * (pooled * (1 - pooled)) ** 0.5).any())
 
 
-def _mapping(value: object) -> Report:
+def mapping(value: object) -> Report:
+    """The value if it is a mapping, else an empty one: a report of another version may hold anything."""
     return value if isinstance(value, Mapping) else {}
 
 
 def drift(base: Report, this: Report) -> tuple[Drift, ...]:
     """The columns that moved at all, the furthest first; both sides as `columns` of reports/data.json."""
-    found = [
+    changes = [
         moved
         for column in sorted(base.keys() & this.keys())
         if base[column] != this[column]
-        and (moved := _column_drift(column, _mapping(base[column]), _mapping(this[column])))
+        and (moved := _column_drift(column, mapping(base[column]), mapping(this[column])))
     ]
-    return tuple(sorted(found, key=lambda moved: -moved.amount))
+    return tuple(sorted(changes, key=lambda moved: -moved.amount))
 
 
 def _column_drift(column: str, base: Report, this: Report) -> Drift | None:

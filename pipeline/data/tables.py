@@ -1,12 +1,13 @@
 """A CSV or Parquet file in -> its rows in chunks, and chunks -> such a file out, in memory that never grows with it.
 
 A CSV is read as text, so that what a table passes on comes out as it went in: `1.50` stays `1.50`. Only cells that
-need quotes are written with them. A row without anything in any cell is no row, but counts. What the file itself has
+need quotes are written with them. A row of a CSV without anything in any cell is no row, but counts. What the file has
 wrong (encoding, header, ragged rows, a truncated end) is a DataError; what its cells say is judged elsewhere.
 """
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 from pyarrow import parquet
 
+from lambda_api.contract import is_blank_row
 from pipeline.errors import DataError
 
 BLOCK_BYTES = 1 << 20
@@ -31,6 +33,12 @@ FIRST_ROW = 2
 Form = Literal["csv", "parquet"]
 
 NEEDS_QUOTES = '[",\r\n]'
+
+_BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))
+"""What `str.strip` strips: all of Unicode's blanks lie below U+3001."""
+
+_BLANK_ROW = re.compile(r'(?:"\s*+"|\s*+)(?:,(?:"\s*+"|\s*+))*+')
+"""The text of a row for which `is_blank_row` holds; pyarrow shows a ragged row as text only."""
 
 
 @dataclass(frozen=True)
@@ -119,57 +127,99 @@ class _Bytes(io.FileIO):
 
 
 def _header(path: Path) -> tuple[int, list[str]]:
-    """How many empty lines stand before the header, and the header."""
+    """How many rows without anything stand before the header, and the header."""
     with path.open(encoding="utf-8-sig", newline="") as stream:
         rows = enumerate(csv.reader(stream, strict=True))
-        before, header = next(((place, row) for place, row in rows if row), (0, []))
+        before, header = next(((place, row) for place, row in rows if not is_blank_row(row)), (0, []))
         if not header or not any(line.strip() for line in stream):
-            raise DataError(f"{path}: is empty: expected a header and at least one row")
+            raise _empty(path)
         return before, header
 
 
-def _without_empty_rows(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> tuple[pa.RecordBatch, NDArray[np.int64]]:
-    """The rows that hold anything; pyarrow gives an empty line as a row of empty cells, as a spreadsheet saves one."""
-    empty = pc.equal(batch.columns[0], "")
-    if not pc.any(empty).as_py():
+def _empty(path: Path) -> DataError:
+    return DataError(f"{path}: is empty: expected a header and at least one row")
+
+
+class _RaggedRows:
+    """What pyarrow asks about a row of another length than the header: whether to skip it or to give up.
+
+    Args:
+        first: The number of the row after the header.
+
+    Attributes:
+        refused: A line for each row that is neither a record nor blank.
+    """
+
+    def __init__(self, first: int) -> None:
+        self.refused: list[str] = []
+        self._first = first
+        self._skipped, self._given = 0, 0
+        self._passed = 0  # of the skipped ones, those before the rows given so far
+        self._gaps: dict[int, int] = {}  # before which of the rows that pyarrow gives how many were skipped, in order
+
+    def __call__(self, row: arrow_csv.InvalidRow) -> Literal["skip", "error"]:
+        if _BLANK_ROW.fullmatch(row.text):
+            place = row.number - self._first - self._skipped
+            self._gaps[place] = self._gaps.get(place, 0) + 1
+            self._skipped += 1
+            return "skip"
+        self.refused.append(f"row {row.number}: {row.actual_columns} cells, expected {row.expected_columns}")
+        return "error"
+
+    def numbers(self, rows: int) -> NDArray[np.int64]:
+        """The numbers of the next rows that pyarrow gives."""
+        places = np.arange(self._given, self._given + rows)
+        skipped = np.cumsum([self._passed, *self._gaps.values()])
+        numbers: NDArray[np.int64] = self._first + places + skipped[np.searchsorted([*self._gaps], places, "right")]
+        self._given += rows
+        for place in [place for place in self._gaps if place < self._given]:
+            self._passed += self._gaps.pop(place)
+        return numbers
+
+
+def _without_blank_rows(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> tuple[pa.RecordBatch, NDArray[np.int64]]:
+    """The rows that hold anything, and their numbers; pyarrow gives an empty line as a row of empty cells."""
+    blank = _is_blank(batch.columns[0])
+    if not pc.any(blank).as_py():
         return batch, rows
     for column in batch.columns[1:]:
-        empty = pc.and_(empty, pc.equal(column, ""))
-    held = pc.invert(empty)
+        blank = pc.and_(blank, _is_blank(column))
+    held = pc.invert(blank)
     return batch.filter(held), rows[held.to_numpy(zero_copy_only=False)]
+
+
+def _is_blank(cells: pa.StringArray) -> pa.BooleanArray:
+    return pc.equal(pc.utf8_trim(cells, _BLANKS), "")
 
 
 @contextmanager
 def _open_csv(path: Path, chunk_rows: int) -> Iterator[Table]:
-    ragged: list[str] = []
-
-    def refuse(row: arrow_csv.InvalidRow) -> str:
-        ragged.append(f"row {row.number}: {row.actual_columns} cells, expected {row.expected_columns}")
-        return "error"
-
     def chunks() -> Iterator[Chunk]:
-        row, last = FIRST_ROW + before, ""
-        with _readable(path, "CSV", ragged):
+        last, any_rows = "", False
+        with _readable(path, "CSV", ragged.refused):
             for block in reader:
                 for start in range(0, len(block), chunk_rows):
                     batch = block.slice(start, chunk_rows)
                     last = batch.columns[-1][-1].as_py()
-                    held, rows = _without_empty_rows(batch, np.arange(row, row + len(batch)))
+                    held, rows = _without_blank_rows(batch, ragged.numbers(len(batch)))
+                    any_rows = any_rows or len(held) > 0
                     yield Chunk(held, rows, min(stream.tell(), size))
-                    row += len(batch)
         _refuse_open_quote(path, last)
+        if not any_rows:
+            raise _empty(path)
 
-    with _readable(path, "CSV", ragged):
+    with _readable(path, "CSV"):
         before, header = _header(path)
         stream = _Bytes(path)
+    ragged = _RaggedRows(FIRST_ROW + before)
     with stream:
         size = path.stat().st_size
-        with _readable(path, "CSV", ragged):
+        with _readable(path, "CSV", ragged.refused):
             reader = arrow_csv.open_csv(
                 stream,
                 # One thread: only then are ragged rows numbered, and scoring keeps the other cores busy.
                 arrow_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False, skip_rows=before),
-                arrow_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=refuse),
+                arrow_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=ragged),
                 arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False),
             )
         yield Table(reader.schema, is_text=True, total=size, chunks=chunks())

@@ -1,7 +1,7 @@
-"""What the watch found -> one open issue labelled `drift` while it lasts, and one retraining if the team wants that.
+"""The watch's result -> one open issue labelled `drift` while a drift lasts, and one retraining if the team wants that.
 
-GitHub itself is the memory between runs: the open issue is the episode, and a marker in its body says that retraining
-was asked for. An issue that a person wrote is never touched, whatever its label.
+GitHub itself keeps the state between runs: the open issue is the current drift, and a marker in its text says that
+retraining was started. An issue that a person wrote is never changed, whatever its label.
 """
 
 import json
@@ -11,130 +11,139 @@ from typing import Any, Literal
 
 from pipeline.errors import ModelFileError
 from pipeline.files import read_bytes
-from pipeline.github.api import GitHub, is_ours
-from pipeline.github.comment import harmless
+from pipeline.github.api import GitHub, is_from_workflow
+from pipeline.github.comment import sanitize
 
 LABEL = "drift"
-TITLE = "Drift: what is asked is no longer what was asked at first"
-COMMENT_MARKER = "<!-- obesity-levels drift -->"
-RETRAINING = "<!-- obesity-levels drift: retraining was asked for -->"
+TITLE = "Drift: the newest requests differ from the first ones"
+ISSUE_MARKER = "<!-- obesity-levels drift -->"
+RETRAINING_MARKER = "<!-- obesity-levels drift: retraining was asked for -->"
 WORKFLOW = "retrain.yml"
 
-RESULT, TEXT = "drift.json", "issue.md"
-"""What `pipeline ci watch` leaves in its folder, besides pictures."""
+RESULT_FILE, TEXT_FILE = "drift.json", "issue.md"
+"""What `pipeline ci watch` writes into its folder, besides pictures."""
 
-State = Literal["drifting", "steady", "unknown"]
+DriftState = Literal["drifting", "steady", "unknown"]
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the watch found: unknown where no version that answers had requests enough to be judged.
+class DriftReport:
+    """The watch's result on all versions together.
 
     Attributes:
-        state: The verdict on all versions together.
+        state: Unknown if no active version had enough requests to be judged.
         headline: The verdict in one line.
-        text: All of it in Markdown, which begins with the headline.
+        text: The issue's Markdown; its first line is the headline.
     """
 
-    state: State
+    state: DriftState
     headline: str
     text: str
 
     @classmethod
-    def of_folder(cls, folder: Path) -> "Seen":
-        """What lies in the folder that `pipeline ci watch` wrote.
+    def from_folder(cls, folder: Path) -> "DriftReport":
+        """The report in the folder that `pipeline ci watch` wrote.
 
         Raises:
-            ModelFileError: It is something else.
+            ModelFileError: The folder holds something else.
         """
-        text = read_bytes(folder / TEXT, "pipeline ci watch").decode()
+        text = read_bytes(folder / TEXT_FILE, "pipeline ci watch").decode()
         try:
-            found = json.loads(read_bytes(folder / RESULT, "pipeline ci watch"))
-            judged = {version["verdict"] for version in found["versions"].values() if version["answering"]}
-            drifting = bool(found["drifting"])
+            result = json.loads(read_bytes(folder / RESULT_FILE, "pipeline ci watch"))
+            verdicts = {version["verdict"] for version in result["versions"].values() if version["answering"]}
+            drifting = bool(result["drifting"])
         except (ValueError, LookupError, TypeError, AttributeError):
-            raise ModelFileError(f"{folder / RESULT} is no result of the watch: run `pipeline ci watch`") from None
-        state: State = "drifting" if drifting else "steady" if "steady" in judged else "unknown"
+            raise ModelFileError(f"{folder / RESULT_FILE} is no result of the watch: run `pipeline ci watch`") from None
+        state: DriftState = "drifting" if drifting else "steady" if "steady" in verdicts else "unknown"
         return cls(state, text.splitlines()[0].removeprefix("## "), text)
 
 
 @dataclass(frozen=True)
-class Run:
-    """The run of a workflow that speaks: in which repository and branch, and where a reader finds it."""
+class WatchRun:
+    """The run of watch.yml that updates the issue.
+
+    Attributes:
+        repository: As OWNER/NAME.
+        branch: The branch that retraining is started on.
+        url: The run's page.
+        pictures: Page of the pictures that the run made.
+    """
 
     repository: str
     branch: str
     url: str
-    picture: str
+    pictures: str
 
     @property
     def path(self) -> str:
-        """Of the repository in GitHub's interface."""
+        """The repository's path in GitHub's API."""
         return f"/repos/{self.repository}"
 
 
-def tell(github: GitHub, run: Run, seen: Seen, *, retrain: bool) -> tuple[str, ...]:
-    """Open, update or close the issue, and start the retraining of this episode; what was done, in words.
+def update_issue(github: GitHub, run: WatchRun, report: DriftReport, *, retrain: bool) -> tuple[str, ...]:
+    """Open, update or close the issue, and start retraining once for each drift. Returns what was done, in words.
 
     Args:
-        github: May write issues, and start workflows if `retrain`.
-        run: Who speaks.
-        seen: What the watch found.
-        retrain: Start retrain.yml, once for each episode.
+        github: A session that may write issues, and start workflows if `retrain`.
+        run: The run that updates the issue.
+        report: The watch's result.
+        retrain: Whether the team wants retrain.yml to be started.
     """
-    issue, *twins = _open_issues(github, run) or [None]
-    done = [_close(github, run, twin, f"The same as #{issue['number']}.") for twin in twins if twin and issue]
-    if seen.state == "steady":
-        return (*done, _over(github, run, issue, seen))
-    if seen.state == "unknown":
-        return (*done, f"{seen.headline}: nothing is opened or closed")
-    asked = issue is not None and RETRAINING in issue["body"]
-    text = body(run, seen, asked=asked)
+    issue, *duplicates = _open_issues(github, run) or [None]
+    done = [_close(github, run, duplicate, f"The same as #{issue['number']}.") for duplicate in duplicates if issue]
+    if report.state == "steady":
+        return (*done, _close_after_drift(github, run, issue, report))
+    if report.state == "unknown":
+        return (*done, f"{report.headline}: no issue is opened or closed")
+    retraining = issue is not None and RETRAINING_MARKER in issue["body"]
+    text = issue_body(run, report, retraining=retraining)
     if issue is None:
-        issue = github.ask("POST", f"{run.path}/issues", json={"title": TITLE, "labels": [LABEL], "body": text})
+        issue = github.request("POST", f"{run.path}/issues", json={"title": TITLE, "labels": [LABEL], "body": text})
         done.append(f"opened issue {issue['number']}")
     else:
-        github.ask("PATCH", f"{run.path}/issues/{issue['number']}", json={"body": text})
+        github.request("PATCH", f"{run.path}/issues/{issue['number']}", json={"body": text})
         done.append(f"updated issue {issue['number']}")
-    if retrain and not asked:
-        done.append(_retrain(github, run, issue["number"], seen))
+    if retrain and not retraining:
+        done.append(_start_retraining(github, run, issue["number"], report))
     return tuple(done)
 
 
-def body(run: Run, seen: Seen, *, asked: bool) -> str:
-    """The issue's text; `asked` remembers that retraining was asked for."""
-    links = [f"[Pictures of each column over time]({run.picture})", f"[the run that looked last]({run.url})"]
-    lines = [COMMENT_MARKER, *([RETRAINING] if asked else []), harmless(seen.text), "", f"{', '.join(links)}."]
-    if asked:
+def issue_body(run: WatchRun, report: DriftReport, *, retraining: bool) -> str:
+    """The issue's text; with `retraining` it holds the marker that retraining was started."""
+    markers = [ISSUE_MARKER, *([RETRAINING_MARKER] if retraining else [])]
+    links = f"[Pictures of each column over time]({run.pictures}), [the newest check]({run.url})."
+    lines = [*markers, sanitize(report.text), "", links]
+    if retraining:
         lines += ["", f"Retraining was started: `{WORKFLOW}`."]
     lines += ["", "This issue is updated while the drift lasts, and closed when it is over."]
     return "\n".join(lines) + "\n"
 
 
-def _open_issues(github: GitHub, run: Run) -> list[Any]:
-    """Ours, the oldest first; more than one only if somebody opened a closed one again."""
-    found = github.each(f"{run.path}/issues", labels=LABEL, state="open")
-    ours = [item for item in found if "pull_request" not in item and is_ours(item, COMMENT_MARKER)]
-    return sorted(ours, key=lambda item: int(item["number"]))
+def _open_issues(github: GitHub, run: WatchRun) -> list[Any]:
+    """The workflow's open issues, the oldest first; more than one only if somebody reopened a closed one."""
+    issues = github.items(f"{run.path}/issues", labels=LABEL, state="open")
+    own = [item for item in issues if "pull_request" not in item and is_from_workflow(item, ISSUE_MARKER)]
+    return sorted(own, key=lambda item: int(item["number"]))
 
 
-def _over(github: GitHub, run: Run, issue: Any, seen: Seen) -> str:
+def _close_after_drift(github: GitHub, run: WatchRun, issue: Any, report: DriftReport) -> str:
     if issue is None:
-        return f"{seen.headline}: nothing to say"
-    return _close(github, run, issue, f"It is over: {harmless(seen.headline)} ([run]({run.url})).")
+        return f"{report.headline}: no issue is open"
+    return _close(github, run, issue, f"The drift is over. {sanitize(report.headline)} ([run]({run.url})).")
 
 
-def _close(github: GitHub, run: Run, issue: Any, why: str) -> str:
+def _close(github: GitHub, run: WatchRun, issue: Any, reason: str) -> str:
     path = f"{run.path}/issues/{issue['number']}"
-    github.ask("POST", f"{path}/comments", json={"body": why})
-    github.ask("PATCH", path, json={"state": "closed", "state_reason": "completed"})
+    github.request("POST", f"{path}/comments", json={"body": reason})
+    github.request("PATCH", path, json={"state": "closed", "state_reason": "completed"})
     return f"closed issue {issue['number']}"
 
 
-def _retrain(github: GitHub, run: Run, number: int, seen: Seen) -> str:
-    """Start the workflow, then note that: killed in between, it is started twice, which makes no second version."""
-    inputs = {"reason": f"drift, issue #{number}: {seen.headline}"}
+def _start_retraining(github: GitHub, run: WatchRun, number: int, report: DriftReport) -> str:
+    """Start the workflow, then write the marker. Safe to repeat: a second retraining makes no second version."""
+    inputs = {"reason": f"drift, issue #{number}: {report.headline}"}
     path = f"{run.path}/actions/workflows/{WORKFLOW}/dispatches"
-    github.ask("POST", path, json={"ref": run.branch, "inputs": inputs})
-    github.ask("PATCH", f"{run.path}/issues/{number}", json={"body": body(run, seen, asked=True)})
+    github.request("POST", path, json={"ref": run.branch, "inputs": inputs})
+    body = issue_body(run, report, retraining=True)
+    github.request("PATCH", f"{run.path}/issues/{number}", json={"body": body})
     return f"started {WORKFLOW}"

@@ -21,7 +21,7 @@ from pipeline.params import Params
 from pipeline.registry import Registry
 from pipeline.registry.provenance import commit_tags
 from pipeline.registry.tracking import delete_unfinished_runs, log_run
-from pipeline.registry.versions import BASELINE, CHALLENGER, RESULT_TAG, STAGE_TAG, Stage, Version
+from pipeline.registry.versions import BASELINE, CHALLENGER, RESULT_TAG, STAGE_TAG, ModelStage, Version
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -37,7 +37,7 @@ class Registration:
     name: str
     version: int
     created: bool
-    stage: Stage
+    stage: ModelStage
     model_sha256: str
     result_sha256: str
     run_id: str

@@ -119,7 +119,8 @@ def judge(
 
     name = params.registry.model_name
     progress("draw figures, write the model card", 0, 1)
-    write_report(layout)  # always: reports also change without a stage run here, by `dvc exp run` or a checkout
+    # Always: reports also change without a stage run here, by `dvc exp run` or a checkout.
+    write_report(layout, params.data.published)
     progress("register in MLflow", 0, 1)
     result = result_of(layout, params)
     registration = register(layout, params, registry=registry, result=result)

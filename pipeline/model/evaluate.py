@@ -62,10 +62,10 @@ def per_level(answers: Answers, params: EvaluateParams) -> dict[str, Scores]:
         here = answers.truth == index
         if not here.any():
             continue
-        said, hits = int(matrix[:, index].sum()), int(matrix[index, index])
+        answered, hits = int(matrix[:, index].sum()), int(matrix[index, index])
         table[str(level)] = share(answers.right[here], params, "recall") | {
-            "precision": hits / said if said else 0.0,
-            "f1": 2 * hits / (said + int(here.sum())),
+            "precision": hits / answered if answered else 0.0,
+            "f1": 2 * hits / (answered + int(here.sum())),
             "bmi_rule_recall": float(rule[here].mean()),
         }
     return table
@@ -102,22 +102,22 @@ def plausible(ask: Callable[[pd.DataFrame], Answers], frame: pd.DataFrame, param
     people = plausible_people(frame, params.plausible_people_per_record, params.seed)
     people[TARGET] = rule_levels(people)
     answers = ask(people)
-    found = share(answers.right, params, "agreement")
+    scores = share(answers.right, params, "agreement")
     heavy_men = (people["Gender"] == "Male").to_numpy() & (people[TARGET] == Level.OBESITY_TYPE_III).to_numpy()
     if heavy_men.any():
-        found["men_type_iii"] = float(answers.right[heavy_men].mean())
-    return found
+        scores["men_type_iii"] = float(answers.right[heavy_men].mean())
+    return scores
 
 
 def importances(models: dict[int, Model], answers: Answers, seed: int) -> dict[str, float]:
-    """Out-of-fold accuracy lost when a column's values are dealt out anew, mean of `PERMUTATIONS` deals."""
+    """Out-of-fold accuracy lost when a column is shuffled, mean of `PERMUTATIONS` shuffles."""
     random = np.random.RandomState(seed)
     lost = {}
     for name in COLUMNS:
         right = []
         for _ in range(PERMUTATIONS):
-            dealt = answers.frame[name].to_numpy()[random.permutation(len(answers.frame))]
-            right.append(answer(models, answers.frame.assign(**{name: dealt}), FOLD).right.mean())
+            shuffled = answers.frame[name].to_numpy()[random.permutation(len(answers.frame))]
+            right.append(answer(models, answers.frame.assign(**{name: shuffled}), FOLD).right.mean())
         lost[name] = float(answers.right.mean() - np.mean(right))
     return lost
 

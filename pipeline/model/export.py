@@ -15,8 +15,6 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from skl2onnx import convert_sklearn, update_registered_converter
-from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
 from sklearn.pipeline import Pipeline
 
 from lambda_api.contract import LEVELS, columns, fingerprint
@@ -29,6 +27,8 @@ OPSET, ML_OPSET, CONVERTER_ML_OPSET, IR_VERSION = 21, 5, 3, 10
 
 
 def _shape_bmi(operator: Any) -> None:
+    from skl2onnx.common.data_types import DoubleTensorType
+
     operator.outputs[0].type = DoubleTensorType([None, 1])
 
 
@@ -44,6 +44,8 @@ def _convert_bmi(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _shape_forest(operator: Any) -> None:
+    from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
+
     operator.outputs[0].type = StringTensorType([None])
     operator.outputs[1].type = DoubleTensorType([None, len(LEVELS)])
 
@@ -135,6 +137,8 @@ def _convert_forest(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _register_converters() -> None:
+    from skl2onnx import update_registered_converter
+
     update_registered_converter(BodyMassIndex, "BodyMassIndex", _shape_bmi, _convert_bmi)
     update_registered_converter(
         VotingForest, "VotingForest", _shape_forest, _convert_forest, options={"zipmap": [True, False]}
@@ -148,6 +152,9 @@ def to_onnx(pipeline: Pipeline, data_sha256: str) -> bytes:
         pipeline: Encoder and `VotingForest`, fitted on a table of records.
         data_sha256: Digest of the raw file it was trained on, kept in the metadata.
     """
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import DoubleTensorType, StringTensorType
+
     _register_converters()
     inputs = [
         (column.name, DoubleTensorType([None, 1]) if column.is_number else StringTensorType([None, 1]))

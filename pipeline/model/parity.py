@@ -23,7 +23,7 @@ UNKNOWN = "\N{SNOWMAN}"
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ParityCheck:
     """The Pipeline's and the graph's answers to the same records."""
 
     records: int
@@ -36,7 +36,7 @@ class Parity:
     """Which graph was proven equal, and how: one comparison for each kind of records."""
 
     model_sha256: str
-    comparisons: dict[str, Comparison]
+    comparisons: dict[str, ParityCheck]
     model_bytes: int
     nodes: int
     trees: int
@@ -52,13 +52,13 @@ class Parity:
         return plain
 
 
-def compare(pipeline: Pipeline, model: Model, frame: pd.DataFrame) -> Comparison:
+def compare(pipeline: Pipeline, model: Model, frame: pd.DataFrame) -> ParityCheck:
     """The Pipeline's and the graph's answers to a table of records, label by label and probability by probability."""
     forest: VotingForest = pipeline[-1]
     expected = forest.predict_proba(pipeline[:-1].transform(frame[list(COLUMNS)]))
     labels, got = model.predict(feed(frame))
     flips = int((labels != forest.classes_[expected.argmax(axis=1)]).sum())
-    return Comparison(len(frame), flips, float(np.abs(expected - got).max(initial=0.0)))
+    return ParityCheck(len(frame), flips, float(np.abs(expected - got).max(initial=0.0)))
 
 
 def on_thresholds(pipeline: Pipeline, rows: int, seed: int) -> pd.DataFrame:
@@ -124,11 +124,11 @@ def prove(pipeline: Pipeline, graph: bytes, frame: pd.DataFrame, params: ParityP
     return Parity(digest(graph), comparisons, len(graph), sum(tree.tree_.node_count for tree in trees), len(trees))
 
 
-def refuse_differences(comparisons: dict[str, Comparison], tolerance: float) -> None:
-    """Nothing, if no label and no probability beyond `tolerance` differs.
+def refuse_differences(comparisons: dict[str, ParityCheck], tolerance: float) -> None:
+    """Check that no label differs, and no probability by more than `tolerance`.
 
     Raises:
-        ParityError: Otherwise, with the figures of each kind that differs.
+        ParityError: One does; the text has the figures of each kind of records that differs.
     """
     bad = [
         f"  {name}: {c.label_flips} of {c.records} labels, probabilities by up to {c.max_probability_difference:g}"

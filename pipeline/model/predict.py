@@ -1,7 +1,7 @@
 """A CSV or Parquet file of records in -> the same rows with their answers out, in memory that never grows with it.
 
 Every row is judged by the contract. Whole columns are compared at once with the contract's own ranges and categories;
-what that finds is handed, row by row, to the validator that judges requests, which says why. Bad rows go to a file of
+rows that fail are handed, one by one, to the validator that judges requests, which says why. Bad rows go to a file of
 rejects, good ones are scored; a file that is broken as a whole (a column missing, not UTF-8, ragged) gives nothing.
 Chunks are judged, scored and formatted side by side, each on one core, and written in the file's order.
 """
@@ -21,10 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from lambda_api.contract import BMI_RANGE, LEVELS, columns
+from lambda_api.contract import BMI_RANGE, LEVELS, columns, parse_number
 from lambda_api.model import Model
 from pipeline.data import tables
-from pipeline.data.clean import check_header, number, offences
+from pipeline.data.clean import check_header, offences
 from pipeline.data.records import CATEGORIES, COLUMNS, NUMBERS
 from pipeline.data.tables import Chunk, Form, Sink, Table
 from pipeline.errors import DataError
@@ -36,7 +36,7 @@ _R = TypeVar("_R")
 
 CHUNK_ROWS = 1 << 15
 MOST_WORKERS = 8
-"""More cores than this wait for the one that reads and writes."""
+"""With more, workers only wait for the thread that reads and writes."""
 
 DECIMALS = 6
 """Of confidence and probabilities in a CSV; Parquet keeps the doubles."""
@@ -45,12 +45,12 @@ PREDICTION, CONFIDENCE = "prediction", "confidence"
 ANSWERS: tuple[str, ...] = (PREDICTION, CONFIDENCE, *(f"p_{level}" for level in LEVELS))
 """Columns that are added, in order."""
 
-# Text that pyarrow is sure to read as Python's float does; anything else is left to `clean.number`.
+# Text that pyarrow is sure to read as Python's float does; anything else is left to `parse_number`.
 _PLAIN_NUMBER = r"^-?[0-9]{1,15}(\.[0-9]{1,15})?$"
 
 
 @dataclass(frozen=True)
-class Predicted:
+class PredictionSummary:
     """What became of a file; `rejects` is None where no row was bad, `mean_confidence` where none was scored."""
 
     source: Path
@@ -64,7 +64,7 @@ class Predicted:
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedRows:
     """Rows as the contract sees them: numbers or NaN, positions of categories or -1, and which rows are good."""
 
     numbers: dict[str, NDArray[np.float64]]
@@ -79,7 +79,7 @@ class Checked:
 
 
 @dataclass(frozen=True)
-class Part:
+class ChunkSummary:
     """What became of one chunk; `confidence` is a sum."""
 
     rows: int
@@ -95,11 +95,11 @@ def predict(
     rejects: Path | None = None,
     chunk_rows: int = CHUNK_ROWS,
     progress: Progress = no_progress,
-) -> Predicted:
+) -> PredictionSummary:
     """Score every good row of `source` into `target`, and say in `rejects` what is wrong with the others.
 
     The output has all columns of the input, unchanged and in order, then `ANSWERS`. Columns may come in any order, and
-    others than the contract's are kept. A cell of a CSV is a number if `clean.number` says so; in Parquet, contract
+    others than the contract's are kept. A cell of a CSV is a number if `parse_number` says so; in Parquet, contract
     columns have fitting types (any number, any string). Bad rows are no error, not even if all are bad: then the output
     has no rows. Without bad rows there is no rejects file, and one that an earlier run left there is removed.
 
@@ -129,7 +129,7 @@ def predict(
             raise DataError(f"{target} or {rejects} cannot be written: {error.strerror or error}") from None
     rows, rejected = sum(part.rows for part in parts), sum(part.rejected for part in parts)
     levels = sum((part.levels for part in parts), Counter[str]())
-    return Predicted(
+    return PredictionSummary(
         source=source,
         target=target,
         rejects=rejects if rejected else None,
@@ -172,7 +172,7 @@ def _fits(kind: pa.DataType, *, number: bool) -> bool:
 
 def _write(
     table: Table, model: Model, target: Path, form: Form, rejects: Path, *, progress: Callable[[int], None]
-) -> list[Part]:
+) -> list[ChunkSummary]:
     parts, bad = [], None
     progress(0)
     with ExitStack() as stack:  # is left last in, first out: rejects take their place before the output does
@@ -215,43 +215,43 @@ def _output_schema(table: Table, form: Form) -> pa.Schema:
     return pa.schema(fields, metadata=table.schema.metadata)
 
 
-def _answered(chunk: Chunk, model: Model, sink: Sink, form: Form) -> tuple[Part, Any, bytes, int]:
+def _answered(chunk: Chunk, model: Model, sink: Sink, form: Form) -> tuple[ChunkSummary, Any, bytes, int]:
     """One chunk's figures, its encoded rows for the output, its lines for the rejects, and how far it reaches."""
     batch = chunk.batch
-    found = checked(batch)
-    bad = np.flatnonzero(~found.good)
+    judged = checked(batch)
+    bad = np.flatnonzero(~judged.good)
     lines = b"".join(_reject_lines(batch, int(place), int(chunk.rows[place])) for place in bad)
     if len(bad):
-        batch, found = batch.filter(pa.array(found.good)), found.kept()
-    labels, probabilities = _scores(model, found)
+        batch, judged = batch.filter(pa.array(judged.good)), judged.kept()
+    labels, probabilities = _scores(model, judged)
     confidence = probabilities.max(axis=1, initial=0.0)
-    part = Part(len(chunk.batch), len(bad), Counter(labels.tolist()), float(confidence.sum()))
+    summary = ChunkSummary(len(chunk.batch), len(bad), Counter(labels.tolist()), float(confidence.sum()))
     answers = np.column_stack([confidence, probabilities])
     if form == "csv":
         answers = answers.round(DECIMALS)
     given = [
-        pa.array(found.numbers[name])
+        pa.array(judged.numbers[name])
         if form == "parquet" and name in NUMBERS and pa.types.is_string(column.type)
         else column
         for name, column in zip(batch.schema.names, batch.columns, strict=True)
     ]
     added = [pa.array(labels, pa.string()), *(pa.array(column) for column in np.ascontiguousarray(answers.T))]
     rows = pa.RecordBatch.from_arrays([*given, *added], names=[*batch.schema.names, *ANSWERS])
-    return part, sink.encode(rows), lines, chunk.done
+    return summary, sink.encode(rows), lines, chunk.done
 
 
-def _scores(model: Model, found: Checked) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
-    if not len(found.good):
+def _scores(model: Model, rows: CheckedRows) -> tuple[NDArray[np.object_], NDArray[np.float64]]:
+    if not len(rows.good):
         return np.empty(0, dtype=object), np.empty((0, len(LEVELS)))
-    feed: dict[str, NDArray[Any]] = {name: values.reshape(-1, 1) for name, values in found.numbers.items()}
+    feed: dict[str, NDArray[Any]] = {name: values.reshape(-1, 1) for name, values in rows.numbers.items()}
     for column in columns():
         if not column.is_number:
             names = np.array(column.categories, dtype=object)  # every row shares these few strings
-            feed[column.name] = names[found.positions[column.name]].reshape(-1, 1)
+            feed[column.name] = names[rows.positions[column.name]].reshape(-1, 1)
     return model.predict(feed)
 
 
-def checked(batch: pa.RecordBatch) -> Checked:
+def checked(batch: pa.RecordBatch) -> CheckedRows:
     """The rows of a batch, judged exactly as `Record.model_validate` judges each."""
     good = np.ones(len(batch), dtype=bool)
     numbers, positions = {}, {}
@@ -266,7 +266,7 @@ def checked(batch: pa.RecordBatch) -> Checked:
             good &= place >= 0
     with np.errstate(all="ignore"):  # rows that are bad already may hold anything
         bmi = numbers["Weight"] / (numbers["Height"] * numbers["Height"])
-    return Checked(numbers, positions, good & (bmi >= BMI_RANGE[0]) & (bmi <= BMI_RANGE[1]))
+    return CheckedRows(numbers, positions, good & (bmi >= BMI_RANGE[0]) & (bmi <= BMI_RANGE[1]))
 
 
 def _numbers(values: pa.Array) -> NDArray[np.float64]:
@@ -281,14 +281,14 @@ def _numbers(values: pa.Array) -> NDArray[np.float64]:
 
 
 def _read(cells: pa.StringArray) -> NDArray[np.float64]:
-    """Text as doubles: at once if all of it is numbers, else what is not plainly one by `clean.number`."""
+    """Text as doubles: at once if all of it is numbers, else what is not plainly one by `parse_number`."""
     try:
         return np.asarray(pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False) + 0.0)  # minus zero is zero
     except pa.ArrowInvalid:
         plain = pc.match_substring_regex(cells, _PLAIN_NUMBER)
     values = pc.cast(pc.if_else(plain, cells, "nan"), pa.float64()).to_numpy(zero_copy_only=False).copy()
     for place in np.flatnonzero(~plain.to_numpy(zero_copy_only=False)):
-        value = number(cells[int(place)].as_py())
+        value = parse_number(cells[int(place)].as_py())
         values[place] = value if isinstance(value, float) else np.nan
     return np.asarray(values + 0.0)
 
@@ -307,4 +307,4 @@ def _value(cell: pa.Scalar, name: str) -> object:
     value = cell.as_py()
     if name in CATEGORIES:
         return value
-    return float(value) if isinstance(value, Decimal) else number(value) if isinstance(value, str) else value
+    return float(value) if isinstance(value, Decimal) else parse_number(value) if isinstance(value, str) else value

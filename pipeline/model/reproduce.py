@@ -28,8 +28,8 @@ class Setting:
         """Variables for a process that runs so; on a plain processor numpy uses none of the newer instructions."""
         import numpy as np
 
-        found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
-        plain = {"NPY_DISABLE_CPU_FEATURES": " ".join(found)} if self.plain_processor else {}
+        extensions = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+        plain = {"NPY_DISABLE_CPU_FEATURES": " ".join(extensions)} if self.plain_processor else {}
         return {"PYTHONHASHSEED": self.hash_seed} | plain
 
 

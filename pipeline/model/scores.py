@@ -14,6 +14,9 @@ from pipeline.params import EvaluateParams
 BINS = 10
 """Equal bins of confidence for the calibration error and the reliability plot."""
 
+LOWER_IS_BETTER = frozenset({"ece", "brier", "log_loss"})
+"""Scores of which less is better, by the last part of their name."""
+
 Counts = NDArray[np.int64]
 
 Scores = dict[str, float]
@@ -106,10 +109,10 @@ def scores(answers: Answers, params: EvaluateParams) -> Scores:
     resampled = random.multinomial(total, matrix.ravel() / total, size=params.resamples).reshape(-1, *matrix.shape)
     point, spread = matrix_scores(matrix[None].astype(float)), matrix_scores(resampled.astype(float))
     tail = 50 * (1 - params.confidence)
-    found: Scores = {}
+    bounded: Scores = {}
     for name, value in point.items():
         low, high = np.percentile(spread[name], [tail, 100 - tail])
-        found |= {name: float(value[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
+        bounded |= {name: float(value[0]), f"{name}_low": float(low), f"{name}_high": float(high)}
     close = np.abs(answers.truth - answers.predicted) <= 1
     shares = share(answers.right, params) | share(close, params, "within_one_level")
-    return found | shares | probability_scores(answers)
+    return bounded | shares | probability_scores(answers)

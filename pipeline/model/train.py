@@ -54,7 +54,7 @@ class Trained:
 
 
 def with_shuffled_copies(frame: pd.DataFrame, copies: int, seed: int) -> pd.DataFrame:
-    """The rows, then copies of them in which all columns but `BODY` and the level are dealt out anew, together.
+    """The rows, then copies of them in which all columns but `BODY` and the level are shuffled, together.
 
     The copies say that habits do not make a level by themselves; without them the forest learns which habits the
     synthetic rows of a level happen to share, and answers real bodies wrongly.
@@ -63,8 +63,8 @@ def with_shuffled_copies(frame: pd.DataFrame, copies: int, seed: int) -> pd.Data
     habits = [name for name in COLUMNS if name not in BODY]
     tables = [frame]
     for _ in range(copies):
-        dealt = frame[habits].iloc[random.permutation(len(frame))].set_axis(frame.index)
-        tables.append(frame.assign(**{name: dealt[name] for name in habits}))
+        shuffled = frame[habits].iloc[random.permutation(len(frame))].set_axis(frame.index)
+        tables.append(frame.assign(**{name: shuffled[name] for name in habits}))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -104,7 +104,7 @@ def fit_calibrated(frame: pd.DataFrame, params: Params, jobs: int = -1) -> Pipel
 
 
 def golden(graph: bytes, seed: int) -> dict[str, object]:
-    """Records that nobody gave with the graph's answers, a few for each level that it answers at all."""
+    """Generated records with the graph's answers, a few for each level that it answers at all."""
     frame = rounded(random_records(2000, seed))
     index = bmi(frame)
     frame = frame[(index > BMI_RANGE[0] + 1) & (index < BMI_RANGE[1] - 1)]
@@ -161,10 +161,10 @@ def train(
 
 
 def _data_sha256(report: Path) -> str:
-    found = read_json(report, "pipeline clean")
-    if not (isinstance(found, dict) and isinstance(found.get("sha256"), str)):
+    content = read_json(report, "pipeline clean")
+    if not (isinstance(content, dict) and isinstance(content.get("sha256"), str)):
         raise ModelFileError(f"{report} does not say which data it describes: make it again with `pipeline clean`")
-    return str(found["sha256"])
+    return str(content["sha256"])
 
 
 def run(out: Layout, params: Params, jobs: int = -1, progress: Progress = no_progress) -> Trained:

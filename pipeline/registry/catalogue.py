@@ -13,7 +13,7 @@ from pipeline.registry import history
 from pipeline.registry.fetch import listing, read, write
 from pipeline.registry.history import Move
 from pipeline.registry.store import Store
-from pipeline.registry.versions import CHAMPION, RESULT_TAG, STAGE_TAG, STAGES, RegisteredModel, Version
+from pipeline.registry.versions import CHAMPION, MODEL_STAGES, RESULT_TAG, STAGE_TAG, RegisteredModel, Version
 
 
 class Catalogue:
@@ -179,7 +179,7 @@ def _version(entry: Any, aliases: Mapping[str, int]) -> Version:
     return Version(
         name=entry.name,
         number=number,
-        stage=stage if stage in STAGES else "None",
+        stage=stage if stage in MODEL_STAGES else "None",
         aliases=tuple(sorted(alias for alias, to in aliases.items() if to == number)),
         created=datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
         run_id=entry.run_id or "",

@@ -1,7 +1,7 @@
-"""Moves of a model's versions <-> tags on them: who moved what, when, why, from where to where.
+"""Moves of a model's versions <-> tags on the versions: who moved what, when, why, from where to where.
 
-Each move is one tag, written once and never changed, so moves of different writers cannot overwrite each other. The
-line of champions is not stored: it follows from the moves, and so cannot contradict them.
+Each move is one tag, written once and never changed, so writers cannot overwrite each other's moves. The succession of
+champions is not stored: it is computed from the moves, so the two cannot disagree.
 """
 
 import json
@@ -12,15 +12,15 @@ from typing import Literal
 Action = Literal["promotion", "rollback", "stage"]
 
 _TAG = "history."
-_RENAMED = {"moved_from": "from", "moved_to": "to"}  # `from` is no name for a field
+_JSON_NAMES = {"moved_from": "from", "moved_to": "to"}  # `from` is a keyword of Python
 
 
 @dataclass(frozen=True)
 class Move:
-    """Who moved what, when (UTC, ISO) and why.
+    """Who moved what, when (UTC, ISO form) and why.
 
-    For a promotion or rollback `moved_from` and `moved_to` are champions' version numbers, `moved_from` None when
-    there was no champion; for a change of stage they are the stages.
+    For a promotion or rollback, `moved_from` and `moved_to` are version numbers of champions, and `moved_from` is None
+    where there was no champion. For a change of stage they are the stages.
     """
 
     sequence: int
@@ -33,43 +33,43 @@ class Move:
     moved_to: int | str
 
     def as_json(self) -> dict[str, object]:
-        """Plain values, with the names `from` and `to`."""
-        return {_RENAMED.get(key, key): value for key, value in vars(self).items()}
+        """Plain values, with the keys `from` and `to`."""
+        return {_JSON_NAMES.get(key, key): value for key, value in vars(self).items()}
 
     def as_text(self) -> str:
-        """The same as the text of a tag."""
+        """The JSON text that a tag holds."""
         return json.dumps(self.as_json(), ensure_ascii=False)
 
     @property
     def tag(self) -> str:
-        """The name of the tag that holds it; MLflow allows no + in it."""
+        """The name of the tag that holds the move; MLflow allows no + in it."""
         return f"{_TAG}{self.sequence:06d}.{self.when.replace('+', ' ')}"
 
 
 def is_move(tag: str) -> bool:
-    """Whether a tag of this name holds a move."""
+    """Whether a tag with this name holds a move."""
     return tag.startswith(_TAG)
 
 
 def moves(tags: Iterable[Mapping[str, str]]) -> tuple[Move, ...]:
-    """The moves among the tags of all versions, the first one first."""
-    texts = [text for held in tags for name, text in held.items() if is_move(name)]
+    """The moves among the tags of all versions, the oldest first."""
+    texts = [text for tags_of_version in tags for name, text in tags_of_version.items() if is_move(name)]
     return tuple(sorted(map(_parse, texts), key=lambda move: (move.sequence, move.when)))
 
 
-def champions(told: Iterable[Move]) -> tuple[int, ...]:
-    """The champions that stand on each other, the present one last; a rollback takes the last away."""
-    line: list[int] = []
-    for move in told:
+def champions(history: Iterable[Move]) -> tuple[int, ...]:
+    """The succession of champions by version number, the present one last; a rollback removes the last."""
+    succession: list[int] = []
+    for move in history:
         if move.action == "promotion":
-            if move.moved_from is not None and move.moved_from not in line[-1:]:
-                line.append(int(move.moved_from))
-            line.append(int(move.moved_to))
+            if move.moved_from is not None and move.moved_from not in succession[-1:]:
+                succession.append(int(move.moved_from))
+            succession.append(int(move.moved_to))
         elif move.action == "rollback":
-            line = line[:-1]
-    return tuple(line)
+            succession = succession[:-1]
+    return tuple(succession)
 
 
 def _parse(text: str) -> Move:
-    fields = {named: field for field, named in _RENAMED.items()}
+    fields = {json_name: field for field, json_name in _JSON_NAMES.items()}
     return Move(**{fields.get(key, key): value for key, value in json.loads(text).items()})

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.errors import RegistryError
+from pipeline.model.scores import LOWER_IS_BETTER
 from pipeline.registry.catalogue import Catalogue
 from pipeline.registry.versions import Version
-
-LOWER_IS_BETTER = frozenset({"ece", "brier", "log_loss"})
 
 _SUGGESTED = 12
 
@@ -59,7 +58,7 @@ def best(catalogue: Catalogue, name: str, metric: str, *, higher_is_better: bool
         raise RegistryError(f"no version of {name} has the metric {metric!r}: try {_similar(metric, known)}")
     higher = _last(metric) not in LOWER_IS_BETTER if higher_is_better is None else higher_is_better
     value = (max if higher else min)(having.values())
-    number = min(number for number, found in having.items() if found == value)
+    number = min(number for number, figure in having.items() if figure == value)
     return Best(name, number, metric, value, higher)
 
 

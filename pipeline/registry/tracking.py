@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lambda_api import contract
 from lambda_api.contract import TARGET, columns, example
-from pipeline.data.ingest import UCI_PAGE, UCI_SHA256
+from pipeline.data.ingest import UCI_PAGE
 from pipeline.data.records import COLUMNS
 from pipeline.files import flat, write_bytes
 from pipeline.model.result import Result
@@ -50,7 +50,7 @@ def log_run(
             mlflow.log_params(flat(params.model_dump()))
             mlflow.log_metrics(result.metrics)
             _log_files(mlflow, result)
-            _log_data(mlflow, result)
+            _log_data(mlflow, params, result)
             return str(run_id), _log_pipeline(mlflow, pipeline)
 
 
@@ -88,10 +88,10 @@ def _log_files(mlflow: Any, result: Result) -> None:
         mlflow.log_artifacts(temporary)
 
 
-def _log_data(mlflow: Any, result: Result) -> None:
+def _log_data(mlflow: Any, params: Params, result: Result) -> None:
     """Name the data as the run's input, with its columns and size; no record leaves its file."""
     frame = result.records[[*COLUMNS, TARGET]]
-    page = UCI_PAGE if result.data_sha256 == UCI_SHA256 else None
+    page = UCI_PAGE if result.data_sha256 == params.data.published else None
     name, digest = f"obesity-levels-{result.source}", result.data_sha256[:DATASET_DIGEST]
     mlflow.log_input(mlflow.data.from_pandas(frame, page, TARGET, name, digest), context="training")
 

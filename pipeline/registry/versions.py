@@ -1,27 +1,27 @@
-"""What a registry holds, in this project's words: stages, aliases, tags, and one registered version as a value."""
+"""The names that a registry uses (stages, aliases, tags), and a registered version and model as values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-Stage = Literal["None", "Staging", "Production", "Archived"]
-STAGES: tuple[Stage, ...] = get_args(Stage)
+ModelStage = Literal["None", "Staging", "Production", "Archived"]
+MODEL_STAGES: tuple[ModelStage, ...] = get_args(ModelStage)
 
 CHAMPION, CHALLENGER, BASELINE = "champion", "challenger", "baseline"
-"""Aliases: the version that ships, the result handed in last, and the first version ever."""
+"""Aliases: the version that ships, the result that was registered last, and the first version of all."""
 
 STAGE_TAG, RESULT_TAG = "stage", "result_sha256"
 RESULT_FILE = "result.json"
-"""Artefact that names every file of a result with its SHA-256; its own SHA-256 is the version's `RESULT_TAG`."""
+"""The artefact that lists every file of a result with its SHA-256; its own SHA-256 is the version's `RESULT_TAG`."""
 
 
 @dataclass(frozen=True)
 class Version:
-    """One registered version; `created` is UTC in ISO form, `tags` are all of its tags but the history."""
+    """One registered version; `created` is UTC in ISO form, `tags` are all of its tags without the history."""
 
     name: str
     number: int
-    stage: Stage
+    stage: ModelStage
     aliases: tuple[str, ...]
     created: str
     run_id: str
@@ -30,13 +30,13 @@ class Version:
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A name in the registry with the number of its versions and where its aliases point."""
+    """A registered name, how many versions it has, and the version number that each alias points to."""
 
     name: str
     versions: int
     aliases: Mapping[str, int]
 
 
-def said(number: int | None) -> str:
-    """A version's number in a sentence, or that there is none."""
+def version_text(number: int | None) -> str:
+    """Words for a version's number in a sentence: "version 3", or "no version" for None."""
     return "no version" if number is None else f"version {number}"

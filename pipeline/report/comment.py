@@ -1,4 +1,4 @@
-"""A comparison in -> the Markdown that a person decides by, in ten seconds; details are folded.
+"""A comparison -> the Markdown by which a person decides in ten seconds; details are folded.
 
 The same comparison always makes the same text, within GitHub's limit: details that no longer fit are left out.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.data.shift import Drift
 from pipeline.files import Report, number
-from pipeline.report.comparison import ABSENT, Change, Comparison, Figure, Matrix, Records
+from pipeline.report.comparison import ABSENT, Change, Comparison, ConfusionChange, FigureChange, RecordChanges
 from pipeline.report.markdown import code, folded, table, words
 
 COMMENT_MARKER = "<!-- obesity-levels report -->"
@@ -35,7 +35,7 @@ PACKAGE = {
     "usd_per_million_lambda": "a million predictions, Lambda alone, US dollars",
     "usd_per_million": "a million predictions, with gateway, log and transfer, US dollars",
 }
-"""What is told of a built package (build/package.json), in this order."""
+"""What the comment says of a built package (build/package.json), in this order."""
 SIGNS = {"promoted": "✅", "refused": "⛔", "unchanged": "🟰"}
 
 
@@ -57,11 +57,11 @@ class Links:
         return cls(f"{page}/actions/runs/{run}" if run else None, f"{page}/commit/{sha}" if sha else None)
 
 
-def comment(found: Comparison, links: Links | None = None) -> str:
+def comment(comparison: Comparison, links: Links | None = None) -> str:
     """The whole comment; `links` None takes those of the environment."""
     links = links if links is not None else Links.of(os.environ)
-    head = [f"## {headline(found)}", *_warnings(found), *_main(found)]
-    details, foot = list(_details(found)), [_foot(found, links), COMMENT_MARKER]
+    head = [f"## {headline(comparison)}", *_warnings(comparison), *_main(comparison)]
+    details, foot = list(_details(comparison)), [_foot(comparison, links), COMMENT_MARKER]
     if _bytes([*head, LEFT_OUT, *foot]) > LARGEST_BYTES:
         head = head[:1]
     kept: list[str] = []
@@ -85,92 +85,96 @@ def unfolded(text: str) -> str:
     return _SUMMARY.sub(r"### \1", text).replace("</details>", "")
 
 
-def headline(found: Comparison) -> str:
+def headline(comparison: Comparison) -> str:
     """The verdict in one line: the gate's, if it judged this model, then the comparison's."""
-    base = code(found.base.name) if found.base else "the base"
-    better, worse = ("; ".join(_short(figure) for figure in found.decisive if figure.moved == sign) for sign in (1, -1))
-    accuracy = next((figure for figure in found.decisive if figure.key == "out_of_fold.accuracy"), None)
-    told = {
+    base = code(comparison.base.name) if comparison.base else "the base"
+    better, worse = (
+        "; ".join(_short(figure) for figure in comparison.decisive if figure.moved == sign) for sign in (1, -1)
+    )
+    accuracy = next((figure for figure in comparison.decisive if figure.key == "out_of_fold.accuracy"), None)
+    sentence = {
         "better": f"✅ Better than {base}: {better}",
         "worse": f"❌ Worse than {base}: {worse}",
         "mixed": f"⚠️ Better and worse than {base}: {better}; but {worse}",
         "no difference": f"🟰 No difference beyond noise from {base}" + (f": {_short(accuracy)}" if accuracy else ""),
         "unchanged": f"🟰 Unchanged: the model and all figures of {base}",
-        "not comparable": f"⚠️ Not comparable with {base}: {_sources(found)}",
-        "nothing": f"🆕 Nothing to compare: {_why_nothing(found)}",
-    }[found.outcome]
-    return f"{_gate(found)}. {told}" if _gate(found) else told
+        "not comparable": f"⚠️ Not comparable with {base}: {_sources(comparison)}",
+        "nothing": f"🆕 Nothing to compare: {_why_nothing(comparison)}",
+    }[comparison.outcome]
+    return f"{_gate(comparison)}. {sentence}" if _gate(comparison) else sentence
 
 
-def _gate(found: Comparison) -> str | None:
+def _gate(comparison: Comparison) -> str | None:
     """What the gate said, if it spoke about this very model."""
-    verdict = found.this.verdict
-    if not verdict or verdict.get("challenger_sha256") != found.model.this:
+    verdict = comparison.this.verdict
+    if not verdict or verdict.get("challenger_sha256") != comparison.model.this:
         return None
     outcome = str(verdict.get("outcome"))
     said = "passed" if outcome == "promoted" else words(outcome)  # in a pull request nothing is promoted yet
     return f"{SIGNS.get(outcome, '❔')} Gate: {said}"
 
 
-def _short(figure: Figure) -> str:
+def _short(figure: FigureChange) -> str:
     return f"{figure.label} {_signed(figure.difference)}" + (f" {_span(figure)}" if figure.low is not None else "")
 
 
-def _sources(found: Comparison) -> str:
-    sides = (found.base.data if found.base else None, found.this.data)
+def _sources(comparison: Comparison) -> str:
+    sides = (comparison.base.data if comparison.base else None, comparison.this.data)
     base, this = (words(str((data or {}).get("source", "unknown"))) for data in sides)
     return f"this model was made from {this} data, that one from {base} data"
 
 
-def _why_nothing(found: Comparison) -> str:
-    if found.this.metrics is None:
+def _why_nothing(comparison: Comparison) -> str:
+    if comparison.this.metrics is None:
         return "there are no reports here, `dvc repro` makes them"
-    if found.base is None:
+    if comparison.base is None:
         return "there is no commit before this one, everything is new"
-    return f"{code(found.base.name)} has no reports, everything is new"
+    return f"{code(comparison.base.name)} has no reports, everything is new"
 
 
-def _warnings(found: Comparison) -> Iterator[str]:
+def _warnings(comparison: Comparison) -> Iterator[str]:
     """What a reader must know before the figures."""
-    this = found.this
+    this = comparison.this
     if this.stale:
         shown = "\n".join(f"> - {words(line)}" for line in this.stale[:SHOWN_STALE])
         yield f"> [!WARNING]\n> `dvc.lock` is stale, not of the files here: run `dvc repro` and commit it.\n{shown}"
     if (this.data or {}).get("source") == "sample":
         yield "> [!WARNING]\n> Made from the embedded sample of invented people: it says nothing about real ones."
-    if this.model_file_sha256 and this.parity and this.model_file_sha256 != found.model.this:
+    if this.model_file_sha256 and this.parity and this.model_file_sha256 != comparison.model.this:
         yield "> [!WARNING]\n> `models/model.onnx` is not the model that the reports describe: run `dvc repro`."
-    if found.same_recipe and found.model.base != found.model.this:
+    if comparison.same_recipe and comparison.model.base != comparison.model.this:
         yield "> [!CAUTION]\n> Not reproducible: the same code, data and parameters made another model."
-    if found.records and (told := _came_and_went(found.records)):
-        share = found.records.added_right / max(found.records.added, 1)
-        right = f" Of the added, {found.records.added_right} ({share:.1%}) are answered right out of fold."
-        yield f"The data changed: {told}.{right if found.records.added else ''}"
-    if _gate(found):
+    if comparison.records and (changes := _record_changes(comparison.records)):
+        share = comparison.records.added_right / max(comparison.records.added, 1)
+        right = f" Of the added, {comparison.records.added_right} ({share:.1%}) are answered right out of fold."
+        yield f"The data changed: {changes}.{right if comparison.records.added else ''}"
+    if _gate(comparison):
         yield f"The gate says: {words(str((this.verdict or {}).get('text')), SHOWN_TEXT)}"
 
 
-def _came_and_went(records: Records) -> str:
-    """How many records came, went and changed their level; nothing where none did."""
-    told = f"{records.added} records added, {records.removed} removed, {records.changed} with another level"
-    return told if records.added or records.removed or records.changed else ""
+def _record_changes(records: RecordChanges) -> str:
+    """How many records were added, removed and given another level; empty where there are none."""
+    text = f"{records.added} records added, {records.removed} removed, {records.changed} with another level"
+    return text if records.added or records.removed or records.changed else ""
 
 
-def _main(found: Comparison) -> Iterator[str]:
-    if not found.figures:
+def _main(comparison: Comparison) -> Iterator[str]:
+    if not comparison.figures:
         return
-    if found.outcome == "unchanged" or not any(figure.low is not None for figure in found.figures):
-        yield _alone(found.figures)
-        yield f"Intervals of {found.confidence:.0%}."
+    if comparison.outcome == "unchanged" or not any(figure.low is not None for figure in comparison.figures):
+        yield _alone(comparison.figures)
+        yield f"Intervals of {comparison.confidence:.0%}."
         return
-    yield _figures(found.figures)
-    note = f"Differences with {found.confidence:.0%} intervals; an arrow only where all of it is on one side of 0."
-    paired = f" Paired: on the same {found.paired} records, answered by both out of fold." if found.paired else ""
-    apart = "Other intervals join" if paired else "Both answers to the same records are not at hand: the intervals join"
-    yield f"{note}{paired} {apart} the two figures' own, which finds less than there may be."
+    yield _figures(comparison.figures)
+    note = f"Differences with {comparison.confidence:.0%} intervals; an arrow only where all of it is on one side of 0."
+    paired = (
+        f" Paired: on the same {comparison.paired} records, answered by both out of fold." if comparison.paired else ""
+    )
+    unpaired = "Unpaired intervals" if paired else "The two models' answers to the same records are not here; intervals"
+    yield f"{note}{paired} {unpaired} are wider and may miss small differences."
 
 
-def _figures(figures: Sequence[Figure]) -> str:
+def _figures(figures: Sequence[FigureChange]) -> str:
     """A row for each figure; without a base, what it is and its own interval."""
     if all(figure.base is None for figure in figures):
         return _alone(figures)
@@ -188,21 +192,21 @@ def _figures(figures: Sequence[Figure]) -> str:
     return table(("", "base", "this", "difference", "interval", ""), rows)
 
 
-def _alone(figures: Sequence[Figure]) -> str:
+def _alone(figures: Sequence[FigureChange]) -> str:
     return table(("", "this", "interval"), [[words(f.label), _number(f.this), _own(f)] for f in figures])
 
 
-def _own(figure: Figure) -> str:
+def _own(figure: FigureChange) -> str:
     return NOTHING if figure.own is None else f"[{figure.own[0]:.4f}, {figure.own[1]:.4f}]"
 
 
-def _basis(figure: Figure) -> str:
+def _basis(figure: FigureChange) -> str:
     if figure.low is None:
         return NOTHING
     return f"{_span(figure)} paired, {figure.pairs}" if figure.pairs else _span(figure)
 
 
-def _span(figure: Figure) -> str:
+def _span(figure: FigureChange) -> str:
     return f"[{_signed(figure.low)}, {_signed(figure.high)}]"
 
 
@@ -216,21 +220,25 @@ def _signed(value: float | None) -> str:
     return "0" if round(value, 4) == 0 else f"{value:+.4f}"
 
 
-def _details(found: Comparison) -> Iterator[str]:
+def _details(comparison: Comparison) -> Iterator[str]:
     """The folded parts, the most telling first."""
     parts = (
-        _gate_reasons(found),
-        *(() if found.outcome == "unchanged" else (_levels(found), _slices(found), _confusion(found.confusion))),
-        _params(found.params),
-        _data(found),
-        _reproducibility(found),
-        _size(found),
+        _gate_reasons(comparison),
+        *(
+            ()
+            if comparison.outcome == "unchanged"
+            else (_levels(comparison), _slices(comparison), _confusion(comparison.confusion))
+        ),
+        _params(comparison.params),
+        _data(comparison),
+        _reproducibility(comparison),
+        _size(comparison),
     )
     yield from (folded(title, body) for title, body in parts if body)
 
 
-def _gate_reasons(found: Comparison) -> tuple[str, str]:
-    reasons = (found.this.verdict or {}).get("reasons") if _gate(found) else None
+def _gate_reasons(comparison: Comparison) -> tuple[str, str]:
+    reasons = (comparison.this.verdict or {}).get("reasons") if _gate(comparison) else None
 
     def row(reason: Report) -> list[str]:
         holds = {"True": "yes", "False": "**no**"}.get(str(reason.get("ok")), NOTHING)
@@ -243,29 +251,29 @@ def _gate_reasons(found: Comparison) -> tuple[str, str]:
     return f"The gate's reasons: {failed or 'none'} against it", table(headers, rows, left=5) if rows else ""
 
 
-def _levels(found: Comparison) -> tuple[str, str]:
-    return _moved("Recall of each level", found.levels)
+def _levels(comparison: Comparison) -> tuple[str, str]:
+    return _moved("Recall of each level", comparison.levels)
 
 
-def _slices(found: Comparison) -> tuple[str, str]:
-    return _moved("Accuracy of slices", found.slices)
+def _slices(comparison: Comparison) -> tuple[str, str]:
+    return _moved("Accuracy of slices", comparison.slices)
 
 
-def _moved(title: str, figures: Sequence[Figure]) -> tuple[str, str]:
+def _moved(title: str, figures: Sequence[FigureChange]) -> tuple[str, str]:
     counts = {
         "better": sum(figure.moved == 1 for figure in figures),
         "worse": sum(figure.moved == -1 for figure in figures),
         "new": sum(figure.base is None for figure in figures),
         "gone": sum(figure.this is None for figure in figures),
     }
-    told = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    summary = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
     note = (
         "\n\nEach row is judged by itself: one in twenty moves by luck." if counts["better"] + counts["worse"] else ""
     )
-    return f"{title}: {told or 'none moved beyond noise'}", _figures(figures) + note if figures else ""
+    return f"{title}: {summary or 'none moved beyond noise'}", _figures(figures) + note if figures else ""
 
 
-def _confusion(matrix: Matrix | None) -> tuple[str, str]:
+def _confusion(matrix: ConfusionChange | None) -> tuple[str, str]:
     if matrix is None:
         return "", ""
     if not matrix.moved:
@@ -276,10 +284,10 @@ def _confusion(matrix: Matrix | None) -> tuple[str, str]:
         return f"{this}" if base == this else f"{this} (**{this - base:+d}**)"
 
     rows = [[words(actual), *(cell(actual, predicted) for predicted in matrix.levels)] for actual in matrix.levels]
-    told = "Rows are the true level, columns the answer out of fold; in brackets the difference from the base."
+    note = "Rows are the true level, columns the answer out of fold; in brackets the difference from the base."
     return (
         f"Confusion matrix: {matrix.moved} cells differ",
-        f"{table(('', *map(words, matrix.levels)), rows)}\n\n{told}",
+        f"{table(('', *map(words, matrix.levels)), rows)}\n\n{note}",
     )
 
 
@@ -296,24 +304,24 @@ def _side(value: object) -> str:
     return NOTHING if value is ABSENT else code(value)
 
 
-def _data(found: Comparison) -> tuple[str, str]:
-    data = found.this.data
+def _data(comparison: Comparison) -> tuple[str, str]:
+    data = comparison.this.data
     if data is None:
         return "", ""
     same = f"{_plain(data.get('records'))} records, SHA-256 {code(str(data.get('sha256')))}."
-    if found.base is None or found.base.data is None:
-        return "Data: new", f"{same}\n\n{_balance(found.balance)}"
-    if found.base.data == data:
+    if comparison.base is None or comparison.base.data is None:
+        return "Data: new", f"{same}\n\n{_balance(comparison.balance)}"
+    if comparison.base.data == data:
         return "Data: unchanged", f"The same {same}"
-    told = "added and removed records are not known"
-    keys = "The answers of both sides are not at hand, in DVC's cache or its remote."
-    if records := found.records:
-        told = _came_and_went(records) or "the same records"
+    summary = "added and removed records are not known"
+    keys = "The answers of both sides are neither in DVC's cache nor in its remote."
+    if records := comparison.records:
+        summary = _record_changes(records) or "the same records"
         keys = (
             f"{records.same} records are as they were. A record of which an answer was corrected is removed and added."
         )
-    parts = (_changes(found.data), keys, _balance(found.balance), _drift(found.drift))
-    return f"Data: {told}", "\n\n".join(part for part in parts if part)
+    parts = (_changes(comparison.data), keys, _balance(comparison.balance), _drift(comparison.drift))
+    return f"Data: {summary}", "\n\n".join(part for part in parts if part)
 
 
 def _balance(balance: Sequence[Change]) -> str:
@@ -339,19 +347,19 @@ def _drift(drift: Sequence[Drift]) -> str:
     return table(("column", "moved by", "base -> this"), rows, left=3) if rows else ""
 
 
-def _reproducibility(found: Comparison) -> tuple[str, str]:
-    base, this = found.model.base, found.model.this
+def _reproducibility(comparison: Comparison) -> tuple[str, str]:
+    base, this = comparison.model.base, comparison.model.this
     if this is ABSENT:
         return "", ""
     equal = "a new model" if base is ABSENT else "the same model, byte for byte" if base == this else "another model"
     digests = (_side(value if value is ABSENT else str(value)[:SHOWN_DIGITS]) for value in (base, this))
     lines = ["- model SHA-256: base {}, this {}".format(*digests)]
-    if found.same_recipe is not None:
-        same = "the same" if found.same_recipe else "not the same"
+    if comparison.same_recipe is not None:
+        same = "the same" if comparison.same_recipe else "not the same"
         lines.append(f"- code, data and parameters of training: {same} in both locks")
-    lock = "stale" if found.this.stale else "that of these files" if found.this.stages else "not here"
+    lock = "stale" if comparison.this.stale else "that of these files" if comparison.this.stages else "not here"
     lines.append(f"- `dvc.lock`: {lock}")
-    parts = (found.this.parity or {}).get("comparisons")
+    parts = (comparison.this.parity or {}).get("comparisons")
     rows = [
         [words(str(name)), *(_plain(part.get(key)) for key in ("records", "label_flips", "max_probability_difference"))]
         for name, part in (sorted(parts.items()) if isinstance(parts, Mapping) else ())
@@ -362,29 +370,29 @@ def _reproducibility(found: Comparison) -> tuple[str, str]:
 
 
 def _plain(value: object) -> str:
-    """A number with what is told of it, anything else as text."""
-    found = number(value)
-    if found is None:
+    """A number as a reader wants it, anything else as text."""
+    figure = number(value)
+    if figure is None:
         return NOTHING if value is None else words(str(value))
-    return f"{found:,.0f}" if found.is_integer() else f"{found:.4g}"
+    return f"{figure:,.0f}" if figure.is_integer() else f"{figure:.4g}"
 
 
-def _size(found: Comparison) -> tuple[str, str]:
-    base, this = ((side.parity or {}) if side else {} for side in (found.base, found.this))
+def _size(comparison: Comparison) -> tuple[str, str]:
+    base, this = ((side.parity or {}) if side else {} for side in (comparison.base, comparison.this))
     names = {"model_bytes": "model.onnx, bytes", "nodes": "nodes", "trees": "trees"}
     rows = [[name, _plain(base.get(key)), _plain(this.get(key))] for key, name in names.items() if key in this]
-    package = found.this.package or {}
-    rows += [[told, NOTHING, _plain(package[name])] for name, told in PACKAGE.items() if name in package]
+    package = comparison.this.package or {}
+    rows += [[label, NOTHING, _plain(package[name])] for name, label in PACKAGE.items() if name in package]
     sizes = [f"{size / 1000:.0f} kB" for side in (base, this) if (size := number(side.get("model_bytes"))) is not None]
-    told = " -> ".join(dict.fromkeys(sizes))
+    summary = " -> ".join(dict.fromkeys(sizes))
     if usd := number(package.get("usd_per_million")):
-        told += f", {usd:.2f} USD a million predictions"
+        summary += f", {usd:.2f} USD a million predictions"
     title = "Size of model and package, cost" if package else "Size of the model"
-    return f"{title}: {told}", table(("", "base", "this"), rows) if rows else ""
+    return f"{title}: {summary}", table(("", "base", "this"), rows) if rows else ""
 
 
-def _foot(found: Comparison, links: Links) -> str:
-    parts = [f"Compared with {code(found.base.name)}" if found.base else "Compared with nothing"]
+def _foot(comparison: Comparison, links: Links) -> str:
+    parts = [f"Compared with {code(comparison.base.name)}" if comparison.base else "Compared with nothing"]
     if links.run:
         parts += [f"[run]({links.run})", f"[model and reports]({links.run}#artifacts)"]
     if links.commit:

@@ -1,8 +1,8 @@
-"""Two snapshots in -> what differs between them, and whether that is more than noise.
+"""Two snapshots -> what differs between them, and whether that is more than noise.
 
 A difference counts only if its whole interval lies on one side of zero. Where both snapshots have their answers, the
 same records are compared in pairs, which sees small differences. Elsewhere the two figures' own intervals are combined
-(Newcombe's square-and-add); as if the rows were others, so that it rather says too little than too much.
+(Newcombe's square-and-add) as if the rows were different ones, so that a small difference may be missed.
 """
 
 from collections import Counter
@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lambda_api.contract import LEVELS
-from pipeline.data.shift import Drift, _mapping, drift
+from pipeline.data.shift import Drift, drift, mapping
 from pipeline.files import Report, number
 from pipeline.intervals import Pairs, newcombe
+from pipeline.model.scores import LOWER_IS_BETTER
 from pipeline.repo import default_base
 from pipeline.report.snapshot import AUTO, Answers, Snapshot, dotted, of_revision, of_tree
 
@@ -22,8 +23,6 @@ Outcome = Literal["better", "worse", "mixed", "no difference", "unchanged", "not
 
 CONFIDENCE = 0.95
 """Where a report does not say its own."""
-
-LOWER_IS_BETTER = frozenset({"ece", "brier", "log_loss"})
 
 MAIN: tuple[tuple[str, str], ...] = (
     ("accuracy, out of fold", "out_of_fold.accuracy"),
@@ -46,7 +45,7 @@ DECIDING = frozenset(
 
 
 @dataclass(frozen=True)
-class Figure:
+class FigureChange:
     """One figure on both sides; `own` is the interval of `this`, `low` and `high` bound the difference.
 
     The difference is this minus base; in `pairs` of answers to the same records it is that on those records. None where
@@ -72,7 +71,7 @@ class Figure:
 
 
 class _Absent:
-    """The value of what is not there; null is a value."""
+    """The value of something that is not there; null is a value of its own."""
 
     def __repr__(self) -> str:
         return "absent"
@@ -91,7 +90,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Matrix:
+class ConfusionChange:
     """Counts by true and predicted level, on both sides."""
 
     levels: tuple[str, ...]
@@ -105,10 +104,10 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Records:
-    """Records by key: only here, only in the base, and in both with another level; `same` are in both as they were.
+class RecordChanges:
+    """How many records, by key, are only here, only in the base, in both with another level, and in both as they were.
 
-    `added_right` of the added ones are answered rightly, out of fold.
+    `added_right` of the added ones are answered right, out of fold.
     """
 
     added: int
@@ -120,26 +119,26 @@ class Records:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that the comment says, before it is said."""
+    """Everything that the comment says, as values."""
 
     outcome: Outcome
     base: Snapshot | None
     this: Snapshot
     confidence: float
-    figures: tuple[Figure, ...] = ()
-    levels: tuple[Figure, ...] = ()
-    slices: tuple[Figure, ...] = ()
-    confusion: Matrix | None = None
+    figures: tuple[FigureChange, ...] = ()
+    levels: tuple[FigureChange, ...] = ()
+    slices: tuple[FigureChange, ...] = ()
+    confusion: ConfusionChange | None = None
     params: tuple[Change, ...] = ()
     data: tuple[Change, ...] = ()
     balance: tuple[Change, ...] = ()
     drift: tuple[Drift, ...] = ()
-    records: Records | None = None
+    records: RecordChanges | None = None
     paired: int | None = None
     same_recipe: bool | None = None
 
     @property
-    def decisive(self) -> tuple[Figure, ...]:
+    def decisive(self) -> tuple[FigureChange, ...]:
         """The figures that the outcome is about."""
         return tuple(figure for figure in self.figures if figure.key in DECIDING)
 
@@ -166,8 +165,8 @@ def compare(base: Snapshot | None, this: Snapshot) -> Comparison:
 
     Models made from different kinds of data are not measured against each other: then all figures of `this` are new.
     """
-    said = number((this.metrics or {}).get("confidence"))
-    confidence = said if said and 0 < said < 1 else CONFIDENCE
+    reported = number((this.metrics or {}).get("confidence"))
+    confidence = reported if reported and 0 < reported < 1 else CONFIDENCE
     against = base if base and _source(base) == _source(this) else None
     pairing = _Pairing(against, this, confidence)
     old, new = _flat(against), _flat(this)
@@ -223,12 +222,14 @@ class _Pairing:
 
 def _flat(side: Snapshot | None) -> dict[str, float]:
     leaves = dotted(side.metrics if side and side.metrics else {})
-    return {key: found for key, value in leaves.items() if (found := number(value)) is not None}
+    return {key: figure for key, value in leaves.items() if (figure := number(value)) is not None}
 
 
-def _figure(label: str, key: str, old: Mapping[str, float], new: Mapping[str, float], pairing: _Pairing) -> Figure:
+def _figure(
+    label: str, key: str, old: Mapping[str, float], new: Mapping[str, float], pairing: _Pairing
+) -> FigureChange:
     base, this = (_bounded(side, key) for side in (old, new))
-    figure = Figure(label, key, old.get(key), new.get(key), own=this[1:] if this else None)
+    figure = FigureChange(label, key, old.get(key), new.get(key), own=this[1:] if this else None)
     if figure.base is None or figure.this is None:
         return figure
     if pairs := pairing.pairs(key):
@@ -249,7 +250,7 @@ def _bounded(side: Mapping[str, float], key: str) -> tuple[float, float, float] 
     return (side[names[0]], side[names[1]], side[names[2]]) if all(name in side for name in names) else None
 
 
-def _outcome(base: Snapshot | None, this: Snapshot, figures: Iterable[Figure]) -> Outcome:
+def _outcome(base: Snapshot | None, this: Snapshot, figures: Iterable[FigureChange]) -> Outcome:
     if base is None or base.metrics is None or this.metrics is None:
         return "nothing"
     if _source(base) != _source(this):
@@ -271,29 +272,29 @@ def _source(side: Snapshot) -> object:
 
 
 def _part(side: Snapshot | None, name: str) -> Report:
-    return _mapping((side.metrics or {}).get(name)) if side else {}
+    return mapping((side.metrics or {}).get(name)) if side else {}
 
 
 def _data(side: Snapshot | None, name: str) -> Report:
-    return _mapping((side.data or {}).get(name)) if side else {}
+    return mapping((side.data or {}).get(name)) if side else {}
 
 
 def _levels(*names: Iterable[str]) -> list[str]:
     """Levels in their order, whatever else there is after them."""
-    found = {name for some in names for name in some}
-    known = [str(level) for level in LEVELS if level in found]
-    return [*known, *sorted(found - set(known))]
+    present = {name for some in names for name in some}
+    known = [str(level) for level in LEVELS if level in present]
+    return [*known, *sorted(present - set(known))]
 
 
 def _slices(base: Snapshot | None, this: Snapshot) -> list[tuple[str, str]]:
     """Every slice of either side: what to call it, and its accuracy's name."""
-    found = {
+    slices = {
         (group, name)
         for side in (base, this)
         for group, names in _part(side, "slices").items()
-        for name in _mapping(names)
+        for name in mapping(names)
     }
-    return [(f"{group}: {name}", f"slices.{group}.{name}.accuracy") for group, name in sorted(found)]
+    return [(f"{group}: {name}", f"slices.{group}.{name}.accuracy") for group, name in sorted(slices)]
 
 
 def _changes(base: Mapping[str, object], this: Mapping[str, object]) -> tuple[Change, ...]:
@@ -309,10 +310,10 @@ def _counts(base: Report, this: Report) -> tuple[Change, ...]:
     return tuple(Change(name, base.get(name, ABSENT), this.get(name, ABSENT)) for name in _levels(base, this))
 
 
-def _confusion(base: Snapshot | None, this: Snapshot) -> Matrix | None:
+def _confusion(base: Snapshot | None, this: Snapshot) -> ConfusionChange | None:
     if base is None or base.confusion is None or this.confusion is None:
         return None
-    return Matrix(tuple(_levels(*base.confusion, *this.confusion)), base.confusion, this.confusion)
+    return ConfusionChange(tuple(_levels(*base.confusion, *this.confusion)), base.confusion, this.confusion)
 
 
 def _facts(side: Snapshot | None) -> Mapping[str, Any]:
@@ -321,7 +322,7 @@ def _facts(side: Snapshot | None) -> Mapping[str, Any]:
     return {key: value for key, value in leaves.items() if not key.startswith(("columns.", "levels."))}
 
 
-def _records(base: Answers | None, this: Answers | None) -> Records | None:
+def _records(base: Answers | None, this: Answers | None) -> RecordChanges | None:
     if base is None or this is None:
         return None
     levels: list[dict[str, set[str]]] = [{}, {}]
@@ -332,8 +333,8 @@ def _records(base: Answers | None, this: Answers | None) -> Records | None:
     both = old.keys() & new.keys()
     changed = sum(old[record] != new[record] for record in both)
     added = new.keys() - old
-    right = {record for (record, level), said in this.items() if said.predicted == level}
-    return Records(len(added), len(added & right), len(old.keys() - new), changed, len(both) - changed)
+    right = {record for (record, level), answer in this.items() if answer.predicted == level}
+    return RecordChanges(len(added), len(added & right), len(old.keys() - new), changed, len(both) - changed)
 
 
 def _same_recipe(base: Snapshot | None, this: Snapshot) -> bool | None:

@@ -91,21 +91,32 @@ def _shares_on(axes: Axes, low: float, high: float) -> None:
 
 
 def summary(metrics: Metrics, title_suffix: str) -> Figure:
-    """Accuracy of the model, the BMI rule and the majority guesser on the same records, with intervals."""
-    model, rows = metrics["out_of_fold"], metrics["out_of_fold"]["rows"]
+    """Accuracy of the model, the BMI rule and the majority guesser on the same records, with intervals.
+
+    A panel for records out of fold and, where origins are known, one for groups held out, where the order may differ.
+    """
+    panels = {"out of fold": metrics["out_of_fold"]}
+    if "grouped" in metrics:
+        panels["groups held out: near-duplicates are held out together"] = metrics["grouped"]
+    figure = _canvas(
+        (8, 1 + 2.3 * len(panels)),
+        f"Right answers on {metrics['out_of_fold']['rows']:,} records",
+        f"Each record is answered by a graph that never saw it. Intervals: {metrics['confidence']:.0%}.",
+        title_suffix,
+    )
+    for axes, (title, score) in zip(figure.subplots(len(panels), squeeze=False)[:, 0], panels.items(), strict=True):
+        axes.set_title(title, loc="left", weight="bold")
+        _accuracy_bars(axes, score)
+    return figure
+
+
+def _accuracy_bars(axes: Axes, model: Metrics) -> None:
     others = model["baselines"]
     bars = (
         ("this model", model, MODEL),
         ("BMI rule", others["bmi_rule"], RULE),
         ("always the\ncommonest level", others["majority"], MAJORITY),
     )
-    figure = _canvas(
-        (8, 3),
-        f"Right answers on {rows:,} records",
-        f"Each record is answered by a graph that never saw it. Intervals: {metrics['confidence']:.0%}.",
-        title_suffix,
-    )
-    axes = figure.subplots()
     for at, (_, score, color) in enumerate(bars):
         value, low, high = score["accuracy"], score["accuracy_low"], score["accuracy_high"]
         axes.barh(at, value, height=0.62, color=color)
@@ -117,7 +128,6 @@ def summary(metrics: Metrics, title_suffix: str) -> Figure:
     _shares_on(axes, 0, 1.22)
     axes.set_xticks(np.linspace(0, 1, 6))
     axes.spines[["left", "bottom"]].set_visible(False)
-    return figure
 
 
 def confusion(pairs: pd.DataFrame, title_suffix: str) -> Figure:
@@ -217,8 +227,8 @@ def importances(table: pd.DataFrame, title_suffix: str) -> Figure:
     small = table[table["lost"] < MAGNIFIED * table["lost"].max()]
     figure = _canvas(
         (9.6, 5.2),
-        "Importances: accuracy lost when a column is dealt out anew",
-        "Out of fold, mean of several deals. Columns that say the same thing share their importance.",
+        "Importances: accuracy lost when a column is shuffled",
+        "Out of fold, mean of several shuffles. Columns that say the same thing share their importance.",
         title_suffix,
     )
     if 0 < len(small) < len(table):
@@ -245,12 +255,12 @@ class Slice:
 def sections(metrics: Metrics) -> dict[str, list[Slice]]:
     """The slices that the metrics hold: recall of each level, then accuracy by sex, age and origin."""
     levels = metrics["levels"]
-    found = {"recall by level": [_slice(level, levels[level], "recall") for level in LEVELS if level in levels]}
+    lines = {"recall by level": [_slice(level, levels[level], "recall") for level in LEVELS if level in levels]}
     for name in ("sex", "age", "origin"):
         if group := metrics["slices"].get(name):
             order = sorted(group, key=lambda value: (not value.startswith("under"), value))
-            found[f"accuracy by {name}"] = [_slice(value, group[value], "accuracy") for value in order]
-    return found
+            lines[f"accuracy by {name}"] = [_slice(value, group[value], "accuracy") for value in order]
+    return lines
 
 
 def _slice(name: str, score: dict[str, float], measure: str) -> Slice:
@@ -258,20 +268,24 @@ def _slice(name: str, score: dict[str, float], measure: str) -> Slice:
     return Slice(str(name), int(score["rows"]), *values)
 
 
+def _axis_note(left: float) -> str:
+    return f"The axis starts at {left:.0%}, not at 0%." if left else "The axis starts at 0%."
+
+
 def slices(metrics: Metrics, title_suffix: str) -> Figure:
     """Recall of each level and accuracy of each group of people, the BMI rule beside the model."""
-    found = sections(metrics)
-    counts = [len(lines) for lines in found.values()]
-    lowest = min(min(line.low, line.rule) for lines in found.values() for line in lines)
+    by_section = sections(metrics)
+    counts = [len(lines) for lines in by_section.values()]
+    lowest = min(min(line.low, line.rule) for lines in by_section.values() for line in lines)
     left = max(0.0, float(np.floor(20 * (lowest - 0.01)) / 20))
     figure = _canvas(
         (8.4, 1.7 + 0.34 * sum(counts) + 0.3 * len(counts)),
         "Slices: who gets right answers",
-        f"Out of fold, with the number of records. Intervals: {metrics['confidence']:.0%}.",
+        f"Out of fold, with the number of records. Intervals: {metrics['confidence']:.0%}. {_axis_note(left)}",
         title_suffix,
     )
-    panels = figure.subplots(len(found), 1, sharex=True, height_ratios=counts, squeeze=False)[:, 0]
-    for axes, (title, lines) in zip(panels, found.items(), strict=True):
+    panels = figure.subplots(len(by_section), 1, sharex=True, height_ratios=counts, squeeze=False)[:, 0]
+    for axes, (title, lines) in zip(panels, by_section.items(), strict=True):
         at = np.arange(len(lines))
         share = np.array([line.share for line in lines])
         spread = [share - [line.low for line in lines], [line.high for line in lines] - share]

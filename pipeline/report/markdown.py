@@ -40,11 +40,20 @@ def words(text: str, characters: int = SHOWN_CHARACTERS) -> str:
     return text if plain else code(text, characters)
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A table of cells that are Markdown already; all but the first `left` columns stand on the right."""
+def cell(text: str) -> str:
+    r"""Markdown of the project's own, kept in its cell of a table.
+
+    >>> print(cell("a|b"))
+    a\|b
+    """
+    return text.replace("|", r"\|").replace("\n", " ")
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1, most: int = SHOWN_ROWS) -> str:
+    """A table of cells that are Markdown already: all but the first `left` columns on the right, `most` rows shown."""
     rules = ["---"] * left + ["---:"] * (len(headers) - left)
-    text = "\n".join(f"| {' | '.join(line)} |" for line in (headers, rules, *rows[:SHOWN_ROWS]))
-    return text if len(rows) <= SHOWN_ROWS else f"{text}\n\n(+{len(rows) - SHOWN_ROWS} more rows)"
+    text = "\n".join(f"| {' | '.join(line)} |" for line in (headers, rules, *rows[:most]))
+    return text if len(rows) <= most else f"{text}\n\n(+{len(rows) - most} more rows)"
 
 
 def folded(title: str, body: str) -> str:

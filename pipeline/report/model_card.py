@@ -1,7 +1,7 @@
 """The reports -> the model card, a Markdown document: what the model is, whom it must not be used on, how good it is.
 
-Every figure is read from the files that the stages wrote; the words between them hold for whatever those say, and a
-part that the reports do not hold is left out.
+Every figure is read from the files that the stages wrote. The words stand in `model_card.md.j2`, where a person edits
+them; they hold for whatever the reports say, and a part that the reports do not hold is left out.
 """
 
 import io
@@ -12,12 +12,15 @@ from typing import Any
 import pandas as pd
 
 from lambda_api.contract import LEVELS, fingerprint
-from pipeline.data.ingest import UCI_SHA256
 from pipeline.errors import ModelFileError
 from pipeline.files import Layout, read_bytes, read_json
 from pipeline.model.guards import PLAUSIBLE_BMI
 from pipeline.report import figures
-from pipeline.report.data_dictionary import CITATION, table
+from pipeline.report.data_dictionary import CITATION
+from pipeline.report.markdown import table
+
+WORDS = "model_card.md.j2"
+"""The template beside this file."""
 
 BATTERIES: dict[str, str] = {
     "data": "every record of the data",
@@ -25,6 +28,29 @@ BATTERIES: dict[str, str] = {
     "rounded": "random records, rounded as people type them",
     "on_thresholds": "records on the forest's own thresholds, or one step beside them",
     "unknown_categories": "records with categories that no contract has",
+}
+
+SCORES: dict[str, str] = {
+    "accuracy": "accuracy",
+    "f1_macro": "F1, mean of levels",
+    "f1_weighted": "F1, weighted by records",
+    "precision_macro": "precision, mean of levels",
+    "precision_weighted": "precision, weighted by records",
+    "recall_macro": "recall, mean of levels",
+    "recall_weighted": "recall, weighted by records",
+    "within_one_level": "at most one level off",
+    "quadratic_kappa": "kappa, quadratic weights",
+}
+
+BASELINES: dict[str, str] = {
+    "bmi_rule": "BMI rule: accuracy",
+    "majority": "always the commonest level: accuracy",
+}
+
+CALIBRATION: dict[str, str] = {
+    "ece": "expected calibration error",
+    "brier": "Brier score, 0 (best) to 2",
+    "log_loss": "log loss, nats",
 }
 
 
@@ -68,126 +94,101 @@ def _table(path: Path) -> pd.DataFrame:
         raise ModelFileError(f"{path} is not a CSV file ({error}): make it again with `pipeline evaluate`") from None
 
 
-def card(reports: Reports) -> str:
-    """The whole document; the same reports give the same text."""
-    parts = [_head(reports), _use(reports), _data(reports), _overall(reports), _groups(reports), _plausible(reports)]
-    if "grouped" in reports.metrics:
-        parts.append(_grouped(reports))
-    parts += [_calibration(reports), _importances(reports), _exactness(reports), _rebuild(reports)]
-    return "\n".join(parts)
+def card(reports: Reports, published: str) -> str:
+    """The whole document; the same reports give the same text.
+
+    Args:
+        reports: What the stages wrote.
+        published: SHA-256 of the data as its publisher gives it, `data.published` of params.yaml.
+
+    Raises:
+        KeyError: The reports lack a figure.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+    language = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=select_autoescape(),  # of HTML files; this one is Markdown
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return language.get_template(WORDS).render(
+        _facts(reports)
+        | _tables(reports)
+        | {"grouped": _grouped(reports), "relation": _relation(reports, published), "citation": CITATION}
+    )
 
 
-def _between(score: dict[str, float], name: str) -> str:
-    return f"{score[name]:.4f} ({score[f'{name}_low']:.4f} to {score[f'{name}_high']:.4f})"
+def _facts(reports: Reports) -> dict[str, str]:
+    """The figures that stand between the words, as text."""
+    data, parity, metrics = reports.data, reports.parity, reports.metrics
+    age, synthetic = data["columns"]["Age"], data["origins"].get("synthetic", 0)
+    return {
+        "title_suffix": f" ({reports.title_suffix})" if reports.title_suffix else "",
+        "source": data["source"],
+        "trees": str(parity["trees"]),
+        "nodes": f"{parity['nodes']:,}",
+        "model_bytes": f"{parity['model_bytes']:,}",
+        "age_min": f"{age['min']:g}",
+        "age_max": f"{age['max']:g}",
+        "age_mean": f"{age['mean']:.1f}",
+        "rows_read": f"{data['rows_read']:,}",
+        "duplicates_dropped": f"{data['duplicates_dropped']:,}",
+        "records": f"{data['records']:,}",
+        "synthetic_share": f"{synthetic / data['records']:.0%}" if synthetic else "",
+        "confidence": f"{metrics['confidence']:.0%}",
+        "plausible_low": f"{PLAUSIBLE_BMI[0]:g}",
+        "plausible_high": f"{PLAUSIBLE_BMI[1]:g}",
+        "model_sha256": parity["model_sha256"],
+        "data_sha256": data["sha256"],
+        "contract": fingerprint(),
+    }
 
 
-def _head(reports: Reports) -> str:
-    parity, source = reports.parity, reports.data["source"]
-    warning = {
-        "real": "",
-        "sample": "\n> **Sample.** This model was made from the embedded sample, records that nobody gave. Its figures "
-        "show that\n> the flow works; they say nothing about people, and it is never published.\n",
-        "other": "\n> **Not the pinned data.** This model was made from another file than the one `params.yaml` "
-        "pins.\n",
-    }[source]
-    return f"""\
-# Model card: obesity levels{" (sample)" if reports.title_suffix else ""}
-
-Generated by `pipeline report` from the files in `reports/`; every figure is read from there. Do not edit.
-{warning}
-## What it is
-
-A random forest of {parity["trees"]} trees ({parity["nodes"]:,} nodes). It reads sixteen answers about body and
-habits, listed in `docs/data-dictionary.md`, and says which of seven weight levels the survey would have given, with a
-probability for each. It is one ONNX file of {parity["model_bytes"]:,} bytes, encoding and body mass index inside.
-
-**The level is nearly the body mass index.** The survey's own rule, which needs only `Height` and `Weight`, stands
-beside the model in every table below. Whoever knows a person's height and weight may use the rule.
-"""
+def _tables(reports: Reports) -> dict[str, str]:
+    data = reports.data
+    origins = [(name, f"{count:,}") for name, count in sorted(data["origins"].items())]
+    return {
+        "levels_table": table(("level", "records"), [(f"`{level}`", f"{data['levels'][level]:,}") for level in LEVELS]),
+        "origins_table": table(("origin", "records"), origins),
+        "scores_table": _scores(reports.metrics),
+        "level_scores_table": _level_scores(reports.metrics),
+        "group_scores_table": _group_scores(reports.metrics),
+        "plausible_people_table": _plausible_people(reports.metrics),
+        "calibration_table": _calibration(reports.metrics),
+        "reliability_table": _reliability(reports.reliability),
+        "importances_table": _importances(reports.importances),
+        "exactness_table": _exactness(reports.parity),
+    }
 
 
-def _relation(reports: Reports) -> str:
-    if reports.data["sha256"] == UCI_SHA256:
+def _relation(reports: Reports, published: str) -> str:
+    """What the data has to do with the file that the citation names."""
+    if reports.data["sha256"] == published:
         return "The data is"
     if reports.data["source"] == "sample":
         return "The sample was made from aggregated figures of"
     return "The source of the data is not known to this project; its columns and levels are those of"
 
 
-def _use(reports: Reports) -> str:
-    age = reports.data["columns"]["Age"]
-    return f"""\
-## Use
-
-Made to show how a small model is retrained, judged, exported and served. It may be used to learn, to teach, and to
-try that machinery.
-
-It must not be used
-
-- as medical advice, for a diagnosis or a treatment, or to decide about a person's insurance, work or care;
-- on children and teenagers: the limits between the levels are those of adults;
-- on pregnant people, on athletes or others with much muscle, or where illness changes the body: body mass index does
-  not mean for them what it means in the survey;
-- outside the ages it has seen, {age["min"]:g} to {age["max"]:g} years ({age["mean"]:.1f} on average);
-- in other countries than Mexico, Peru and Colombia, where the survey was answered: bodies, food and transport differ.
-"""
+def _between(score: dict[str, float], name: str) -> str:
+    return f"{score[name]:.4f} ({score[f'{name}_low']:.4f} to {score[f'{name}_high']:.4f})"
 
 
-def _data(reports: Reports) -> str:
-    data, total = reports.data, reports.data["records"]
-    origins = sorted(data["origins"].items())
-    synthetic = data["origins"].get("synthetic", 0)
-    share = (
-        f"\n{synthetic / total:.0%} of the records are synthetic: interpolated (SMOTE) between survey answers, level "
-        "by level.\nFigures on all records describe them too; the table by origin keeps them apart.\n"
-        if synthetic
-        else ""
-    )
-    return f"""\
-## What it was measured on
-
-{data["rows_read"]:,} rows, {data["duplicates_dropped"]:,} exact duplicates dropped, {total:,} records kept.
-{share}
-{table(("level", "records"), [(f"`{level}`", f"{data['levels'][level]:,}") for level in LEVELS])}
-
-{table(("origin", "records"), [(name, f"{count:,}") for name, count in origins])}
-
-A record's fold is a hash of the record, so it never changes side. *Holdout* is the shipped graph on the fold it never
-saw; *out of fold* pools all folds, each answered by a graph of the same recipe that never saw it.
-"""
+def _scores(metrics: dict[str, Any]) -> str:
+    holdout, pooled = metrics["holdout"], metrics["out_of_fold"]
+    rows = [("records", f"{holdout['rows']:,}", f"{pooled['rows']:,}")]
+    rows += [(words, _between(holdout, name), _between(pooled, name)) for name, words in SCORES.items()]
+    for name, words in BASELINES.items():
+        beside = [_between(scores["baselines"][name], "accuracy") for scores in (holdout, pooled)]
+        rows.append((words, beside[0], beside[1]))
+    return table(("measure", "holdout", "out of fold"), rows)
 
 
-def _overall(reports: Reports) -> str:
-    holdout, pooled = reports.metrics["holdout"], reports.metrics["out_of_fold"]
-    names = {
-        "accuracy": "accuracy",
-        "f1_macro": "F1, mean of levels",
-        "f1_weighted": "F1, weighted by records",
-        "precision_macro": "precision, mean of levels",
-        "precision_weighted": "precision, weighted by records",
-        "recall_macro": "recall, mean of levels",
-        "recall_weighted": "recall, weighted by records",
-        "within_one_level": "at most one level off",
-        "quadratic_kappa": "kappa, quadratic weights",
-    }
-    lines = [
-        ("records", f"{holdout['rows']:,}", f"{pooled['rows']:,}"),
-        *((words, _between(holdout, name), _between(pooled, name)) for name, words in names.items()),
-    ]
-    for name, words in (("bmi_rule", "BMI rule: accuracy"), ("majority", "always the commonest level: accuracy")):
-        beside = [_between(score["baselines"][name], "accuracy") for score in (holdout, pooled)]
-        lines.append((words, beside[0], beside[1]))
-    return f"""\
-## How good it is
-
-Intervals are at {reports.metrics["confidence"]:.0%}: Wilson's for shares, resampling for the rest.
-
-{table(("measure", "holdout", "out of fold"), lines)}
-"""
-
-
-def _groups(reports: Reports) -> str:
-    levels = [
+def _level_scores(metrics: dict[str, Any]) -> str:
+    rows = [
         (
             f"`{level}`",
             f"{score['rows']:,}",
@@ -197,114 +198,83 @@ def _groups(reports: Reports) -> str:
             f"{score['f1']:.4f}",
         )
         for level in LEVELS
-        if (score := reports.metrics["levels"].get(level))
+        if (score := metrics["levels"].get(level))
     ]
-    groups = [
-        (title.removeprefix("accuracy by "), line.name, f"{line.rows:,}", _shares(line), f"{line.rule:.4f}")
-        for title, lines in figures.sections(reports.metrics).items()
+    return table(("level", "records", "recall", "BMI rule's recall", "precision", "F1"), rows)
+
+
+def _group_scores(metrics: dict[str, Any]) -> str:
+    rows = [
+        (
+            title.removeprefix("accuracy by "),
+            group.name,
+            f"{group.rows:,}",
+            f"{group.share:.4f} ({group.low:.4f} to {group.high:.4f})",
+            f"{group.rule:.4f}",
+        )
+        for title, groups in figures.sections(metrics).items()
         if title.startswith("accuracy by ")
-        for line in lines
+        for group in groups
     ]
-    return f"""\
-## For whom
-
-Out of fold. First by level, then by group of people.
-
-{table(("level", "records", "recall", "BMI rule's recall", "precision", "F1"), levels)}
-
-{table(("", "group", "records", "accuracy", "BMI rule's accuracy"), groups)}
-"""
+    return table(("", "group", "records", "accuracy", "BMI rule's accuracy"), rows, left=2)
 
 
-def _shares(line: figures.Slice) -> str:
-    return f"{line.share:.4f} ({line.low:.4f} to {line.high:.4f})"
-
-
-def _plausible(reports: Reports) -> str:
-    people, (low, high) = reports.metrics["plausible_people"], PLAUSIBLE_BMI
-    lines = [
-        (words, f"{people[name]['rows']:,}", _between(people[name], "agreement"), _optional(people[name]))
+def _plausible_people(metrics: dict[str, Any]) -> str:
+    rows = [
+        (
+            words,
+            f"{people['rows']:,}",
+            _between(people, "agreement"),
+            f"{people['men_type_iii']:.4f}" if "men_type_iii" in people else "none drawn",
+        )
         for name, words in (("holdout", "holdout"), ("out_of_fold", "out of fold"))
+        if (people := metrics["plausible_people"][name])
     ]
-    return f"""\
-## Plausible people
-
-Cross-validation cannot see a model that reads the level off habits which synthetic records share. A plausible person
-has one record's habits, a height usual for the sex, and a body mass index drawn evenly from {low:g} to {high:g}
-kg/m2: the BMI rule is then the truth.
-
-{table(("records made from", "people", "agreement with the rule", "heavy men called `Obesity_Type_III`"), lines)}
-"""
+    return table(
+        ("records made from", "people", "agreement with the rule", "heavy men called `Obesity_Type_III`"), rows
+    )
 
 
-def _optional(score: dict[str, float]) -> str:
-    return f"{score['men_type_iii']:.4f}" if "men_type_iii" in score else "none drawn"
-
-
-def _grouped(reports: Reports) -> str:
-    pooled, adjusted = reports.metrics["out_of_fold"], reports.metrics["grouped"]
-    rule = adjusted["baselines"]["bmi_rule"]
-    scores = {level: adjusted["levels"][level] for level in LEVELS if level in adjusted["levels"]}
-    worst = min(scores, key=lambda level: scores[level]["recall"])
-    side = "below" if adjusted["accuracy"] < rule["accuracy"] else "not below"
-    lines = [
+def _grouped(reports: Reports) -> dict[str, str]:
+    """What is known with groups held out; nothing where origins are unknown."""
+    if "grouped" not in reports.metrics:
+        return {}
+    grouped = reports.metrics["grouped"]
+    rule = grouped["baselines"]["bmi_rule"]
+    scores = {level: grouped["levels"][level] for level in LEVELS if level in grouped["levels"]}
+    rows = [
         (f"`{level}`", f"{score['rows']:,}", _between(score, "recall"), f"{score['bmi_rule_recall']:.4f}")
         for level, score in scores.items()
     ]
-    return f"""\
-## Groups held out
-
-A synthetic record lies between survey answers, so near copies of a record can lie on both sides of a fold. Here each
-survey answer is held out together with the synthetic records of its level that lie nearest to it. On
-{adjusted["rows"]:,} records accuracy is then {_between(adjusted, "accuracy")} instead of {pooled["accuracy"]:.4f},
-{side} the BMI rule's {_between(rule, "accuracy")} on the same records.
-
-{table(("level", "records", "recall", "BMI rule's recall"), lines)}
-
-Lowest is `{worst}`. The heaviest levels grew from a handful of people: holding one of them out takes much of
-the level, and much of its range of body mass index, away from training. A forest could still know the level by the
-habits that interpolated records share, but the shuffled copies in training keep it from reading those. That is meant
-so, because real people do not share them; it is also why this figure and the agreement with plausible people pull
-apart (`docs/decisions/0004-shuffled-copies.md`).
-"""
-
-
-def _calibration(reports: Reports) -> str:
-    holdout, pooled = reports.metrics["holdout"], reports.metrics["out_of_fold"]
-    names = {
-        "ece": "expected calibration error",
-        "brier": "Brier score, 0 (best) to 2",
-        "log_loss": "log loss, nats",
+    return {
+        "rows": f"{grouped['rows']:,}",
+        "accuracy": _between(grouped, "accuracy"),
+        "ungrouped_accuracy": f"{reports.metrics['out_of_fold']['accuracy']:.4f}",
+        "side": "below" if grouped["accuracy"] < rule["accuracy"] else "not below",
+        "rule_accuracy": _between(rule, "accuracy"),
+        "levels_table": table(("level", "records", "recall", "BMI rule's recall"), rows),
+        "lowest": str(min(scores, key=lambda level: scores[level]["recall"])),
     }
-    scores = [(words, f"{holdout[name]:.4f}", f"{pooled[name]:.4f}") for name, words in names.items()]
-    bins = [
-        (f"{row.confidence:.4f}", f"{row.accuracy:.4f}", f"{row.rows:,}")
-        for row in reports.reliability.itertuples(index=False)
-    ]
-    return f"""\
-## Calibration
-
-{table(("measure", "holdout", "out of fold"), scores)}
-
-Out of fold, by confidence; bins with few answers say little:
-
-{table(("mean confidence", "right", "answers"), bins)}
-"""
 
 
-def _importances(reports: Reports) -> str:
-    lines = [(f"`{row.column}`", f"{row.lost:.4f}") for row in reports.importances.itertuples(index=False)]
-    return f"""\
-## What it reads
-
-Out-of-fold accuracy lost when a column's values are dealt out anew among the records:
-
-{table(("column", "accuracy lost"), lines)}
-"""
+def _calibration(metrics: dict[str, Any]) -> str:
+    holdout, pooled = metrics["holdout"], metrics["out_of_fold"]
+    rows = [(words, f"{holdout[name]:.4f}", f"{pooled[name]:.4f}") for name, words in CALIBRATION.items()]
+    return table(("measure", "holdout", "out of fold"), rows)
 
 
-def _exactness(reports: Reports) -> str:
-    lines = [
+def _reliability(bins: pd.DataFrame) -> str:
+    rows = [(f"{row.confidence:.4f}", f"{row.accuracy:.4f}", f"{row.rows:,}") for row in bins.itertuples(index=False)]
+    return table(("mean confidence", "right", "answers"), rows, left=0)
+
+
+def _importances(importances: pd.DataFrame) -> str:
+    rows = [(f"`{row.column}`", f"{row.lost:.4f}") for row in importances.itertuples(index=False)]
+    return table(("column", "accuracy lost"), rows, most=len(rows))
+
+
+def _exactness(parity: dict[str, Any]) -> str:
+    rows = [
         (
             words,
             f"{compared['records']:,}",
@@ -312,34 +282,6 @@ def _exactness(reports: Reports) -> str:
             f"{compared['max_probability_difference']:.12f}",
         )
         for name, words in BATTERIES.items()
-        if (compared := reports.parity["comparisons"][name])
+        if (compared := parity["comparisons"][name])
     ]
-    return f"""\
-## Exactness
-
-The ONNX graph against the scikit-learn Pipeline it was made from:
-
-{table(("records", "compared", "labels that differ", "largest difference of a probability"), lines)}
-"""
-
-
-def _rebuild(reports: Reports) -> str:
-    return f"""\
-## Make it again
-
-| | SHA-256 |
-| --- | --- |
-| `models/model.onnx` | `{reports.parity["model_sha256"]}` |
-| the raw data | `{reports.data["sha256"]}` |
-| the contract | `{fingerprint()}` |
-
-`make run` gets the data and does everything; `dvc repro --force --no-run-cache` must leave `dvc.lock` as it is, and
-`pipeline reproduce` runs the flow twice and compares every file. The same data, parameters and locked packages make
-the same graph, byte for byte.
-
-## Data and licence
-
-{_relation(reports)}
-
-{CITATION}
-"""
+    return table(("records", "compared", "labels that differ", "largest difference of a probability"), rows)

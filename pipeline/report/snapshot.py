@@ -33,14 +33,14 @@ Read = Callable[[str], bytes | None]
 
 
 @dataclass(frozen=True)
-class Answer:
+class RecordAnswer:
     """What a graph that never saw a record says about it."""
 
     fold: str
     predicted: str
 
 
-Answers = Mapping[tuple[str, str], Answer]
+Answers = Mapping[tuple[str, str], RecordAnswer]
 """By record key and true level; both, because a corrected level keeps the key."""
 
 
@@ -203,7 +203,7 @@ def _answers(content: bytes | None, metrics: Report | None) -> Answers | None:
     right = sum(row["actual"] == row["predicted"] for row in rows) / len(rows)
     if accuracy is None or not math.isclose(right, accuracy, abs_tol=1e-6):
         return None
-    return {(row["record"], row["actual"]): Answer(row["fold"], row["predicted"]) for row in rows}
+    return {(row["record"], row["actual"]): RecordAnswer(row["fold"], row["predicted"]) for row in rows}
 
 
 def _from_dvc(root: Path, commit: str) -> bytes | None:

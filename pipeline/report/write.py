@@ -27,8 +27,12 @@ def _complete(layout: Layout) -> Iterator[None]:
         raise ModelFileError(message) from error
 
 
-def run(layout: Layout) -> list[Path]:
+def run(layout: Layout, published: str) -> list[Path]:
     """Draw the figures and write the model card; the paths written.
+
+    Args:
+        layout: Where the reports are.
+        published: SHA-256 of the data as its publisher gives it, `data.published` of params.yaml.
 
     Raises:
         ModelFileError: A report is missing, damaged, or was written by an older version.
@@ -36,7 +40,7 @@ def run(layout: Layout) -> list[Path]:
     reports = read(layout)
     with _complete(layout):
         content = {layout.figures / f"{name}.png": picture for name, picture in pictures(reports).items()}
-        text = card(reports)
+        text = card(reports, published)
     for path, picture in content.items():
         write_bytes(path, picture)
     write_text(layout.model_card, text)
@@ -57,25 +61,25 @@ def pictures(reports: Reports) -> dict[str, bytes]:
         return {name: figures.png(figure) for name, figure in drawn.items()}
 
 
-def documents(layout: Layout) -> dict[Path, str]:
+def documents(layout: Layout, published: str) -> dict[Path, str]:
     """Every generated document that belongs in git: where it lies, and what it should say now.
 
     The model card is among them only where there are reports.
     """
-    found = {layout.root / DATA_DICTIONARY: data_dictionary()}
-    return found | ({layout.model_card: model_card(layout)} if layout.metrics.exists() else {})
+    dictionary = {layout.root / DATA_DICTIONARY: data_dictionary()}
+    return dictionary | ({layout.model_card: model_card(layout, published)} if layout.metrics.exists() else {})
 
 
-def stale(layout: Layout) -> list[Path]:
+def stale(layout: Layout, published: str) -> list[Path]:
     """The generated documents that are missing or do not say what they should."""
     return [
         path
-        for path, content in documents(layout).items()
+        for path, content in documents(layout, published).items()
         if not path.is_file() or path.read_bytes() != content.encode()
     ]
 
 
-def model_card(layout: Layout) -> str:
+def model_card(layout: Layout, published: str) -> str:
     """The model card as Markdown, made from the reports and nothing else.
 
     Raises:
@@ -83,4 +87,4 @@ def model_card(layout: Layout) -> str:
     """
     reports = read(layout)
     with _complete(layout):
-        return card(reports)
+        return card(reports, published)

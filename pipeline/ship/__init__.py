@@ -1,1 +1,4 @@
-"""The champion -> users. It is packaged, run in Lambda's own runtime here, deployed by canary, and taken back."""
+"""The champion -> an HTTPS API on AWS that users call.
+
+The model is packaged, run on this machine in Lambda's own runtime, deployed by canary, and rolled back.
+"""

@@ -1,19 +1,19 @@
-"""An address and golden.json -> how what answers there differs, asked as a client would ask it: over HTTPS.
+"""A stage's address and golden.json -> how the answers there differ, asked over HTTPS as a client asks.
 
-The last proof of a deployment: gateway, authorization, function and model together.
+This is the last check of a deployment: it covers gateway, authorization, function and model together.
 """
 
 import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from golden_hook.golden import Ask, SilentError, differences
+from golden_hook.golden import CallService, NoAnswerError, differences
 from pipeline import aws
 from pipeline.errors import CloudError, InputError
 
 AuthMode = Literal["iam", "jwt", "none"]
 TOKEN = "OBESITY_TOKEN"  # noqa: S105  the variable's name
-"""The variable that holds a token for an API that wants one."""
+"""The environment variable that holds the token for an API in jwt mode."""
 
 CONNECT_SECONDS, READ_SECONDS = 5, 35
 _SERVICE = "execute-api"
@@ -21,30 +21,31 @@ _SERVICE = "execute-api"
 
 @dataclass(frozen=True)
 class Address:
-    """Where a stage answers, and who may ask."""
+    """A stage's URL, and how its API authorizes requests."""
 
     url: str
     auth: AuthMode
 
     def differences(self, golden: bytes) -> tuple[str, ...]:
-        """How what answers differs from golden.json; empty if it does not.
+        """The differences between the answers and golden.json, in words; empty if there are none.
 
         Raises:
             CloudError: There are no credentials to sign with.
-            InputError: The API wants a token, and `OBESITY_TOKEN` is empty.
+            InputError: The API needs a token, and `OBESITY_TOKEN` is empty.
         """
-        return differences(golden, self._asking())
+        return differences(golden, self._caller())
 
-    def _asking(self) -> Ask:
+    def _caller(self) -> CallService:
+        """A function that sends requests to this address."""
         from requests import RequestException, Session
 
         session = Session()
         session.trust_env = False  # no .netrc may replace the signature
 
-        def ask(method: str, path: str, body: bytes | None) -> tuple[int, Any]:
+        def call(method: str, path: str, body: bytes | None) -> tuple[int, Any]:
             headers = self._headers(method, path, body)
             try:
-                answer = session.request(
+                response = session.request(
                     method,
                     f"{self.url}{path}",
                     data=body,
@@ -52,44 +53,44 @@ class Address:
                     timeout=(CONNECT_SECONDS, READ_SECONDS),
                     allow_redirects=False,
                 )
-                return answer.status_code, answer.json()
+                return response.status_code, response.json()
             except RequestException as error:
-                raise SilentError(f"{method} {path}: no answer ({type(error).__name__})") from None
+                raise NoAnswerError(f"{method} {path}: no answer ({type(error).__name__})") from None
 
-        return ask
+        return call
 
     def _headers(self, method: str, path: str, body: bytes | None) -> dict[str, str]:
-        plain = {"Content-Type": "application/json"}
+        content_type = {"Content-Type": "application/json"}
         if self.auth == "none":
-            return plain
+            return content_type
         if self.auth == "iam":
-            return aws.signed(_SERVICE, method, f"{self.url}{path}", body, plain)
+            return aws.signed_headers(_SERVICE, method, f"{self.url}{path}", body, content_type)
         token = os.environ.get(TOKEN)
         if not token:
-            raise InputError(f"the API at {self.url} wants a token: give one in {TOKEN}")
-        return plain | {"Authorization": f"Bearer {token}"}
+            raise InputError(f"the API at {self.url} needs a token: set the environment variable {TOKEN}")
+        return content_type | {"Authorization": f"Bearer {token}"}
 
-    def curl(self, body: str) -> str:
-        """A command that asks for one prediction, ready for a shell; secrets stay in variables."""
+    def curl_command(self, body: str) -> str:
+        """The shell command that asks for one prediction; secrets stay in environment variables."""
         headers = ["content-type: application/json"]
-        sign = ""
+        signature = ""
         if self.auth == "iam":
-            sign = (
+            signature = (
                 f'--aws-sigv4 "aws:amz:{aws.region()}:{_SERVICE}" --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" '
             )
             headers.append("x-amz-security-token: $AWS_SESSION_TOKEN")
         if self.auth == "jwt":
             headers.append(f"authorization: Bearer ${TOKEN}")
-        given = " ".join(f'-H "{header}"' for header in headers)
-        return f"curl {self.url}/predict {sign}{given} -d '{body}'"
+        options = " ".join(f'-H "{header}"' for header in headers)
+        return f"curl {self.url}/predict {signature}{options} -d '{body}'"
 
 
-def auth_mode(text: str) -> AuthMode:
+def parse_auth_mode(text: str) -> AuthMode:
     """The mode that a stack's output names.
 
     Raises:
-        CloudError: It names none of them.
+        CloudError: The text is none of the modes.
     """
     if text in {"iam", "jwt", "none"}:
         return text  # type: ignore[return-value]
-    raise CloudError(f"the stack says AuthMode {text!r}, expected iam, jwt or none: deploy it again")
+    raise CloudError(f"the stack has AuthMode {text!r}, expected iam, jwt or none: deploy it again")

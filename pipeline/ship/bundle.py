@@ -1,9 +1,9 @@
-"""A packaged model + lambda_api + locked wheels -> the folder that Lambda unpacks, the same bytes from every build.
+"""A packaged model, lambda_api and locked wheels -> the folder that Lambda unpacks; every build gives the same bytes.
 
-Called by `sam build` through lambda_api/Makefile. Wheels are fetched for Lambda's system whatever this machine is,
-checked by hash, and trimmed of what the service never imports; a test of the built folder proves that. Bytecode is
-compiled here and trusted there: /var/task is read-only and unpacking changes times, so Python would otherwise compile
-hundreds of modules again at every cold start.
+`sam build` calls this through lambda_api/Makefile. Wheels are downloaded for Lambda's system, whatever this machine is,
+checked by hash, and trimmed of what the service never imports; a test of the built folder proves that it still starts.
+The folder holds bytecode that Python does not check against the sources: /var/task is read-only and unpacking changes
+file times, so Python would otherwise compile hundreds of modules at every cold start.
 """
 
 import hashlib
@@ -13,16 +13,14 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from lambda_api.manifest import MANIFEST_FILE, MODEL_FILE
 from pipeline.errors import InputError, ModelFileError, PipelineError
 from pipeline.files import read_bytes
+from pipeline.ship.cost import Arch
 from pipeline.ship.emulate import runtime_python
 from pipeline.ship.package import GOLDEN_FILE
-
-Arch = Literal["x86_64", "arm64"]
 
 PLATFORMS: dict[Arch, str] = {"x86_64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
 """Amazon Linux 2023, which Lambda's Python 3.12 and newer run on, has glibc 2.34."""
@@ -37,8 +35,8 @@ LARGEST_UNZIPPED, LARGEST_ZIPPED = 100_000_000, 35_000_000
 _TASK_ROOT = "/var/task"
 _EPOCH = 315532800  # 1980-01-01, the oldest time a zip file knows
 
-# Never imported by the service. Licence texts and METADATA stay.
-_TRIMMED = (
+# The service never imports these. Licence texts and METADATA stay.
+_UNUSED = (
     "bin",
     "flatbuffers",
     "google",
@@ -68,7 +66,7 @@ _TRIMMED = (
     "**/tests",
     "**/*.pyi",
     "**/*.pxd",
-    "**/*.dist-info/RECORD",  # it would name what is gone
+    "**/*.dist-info/RECORD",  # lists files that are removed here
     "**/*.dist-info/INSTALLER",
     "**/*.dist-info/REQUESTED",
     "**/__pycache__",
@@ -77,16 +75,24 @@ _TRIMMED = (
 
 
 class BuildError(PipelineError):
-    """The folder for Lambda cannot be built; the text says why."""
+    """The folder for Lambda cannot be built; the text is what the failed tool printed."""
 
 
 class OverBudgetError(InputError):
-    """The built folder is larger than its budget; nothing was left behind."""
+    """The built folder is larger than its budget; the folder was removed."""
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A built folder: its digest over every path, mode and content, and its size in bytes."""
+    """A built folder.
+
+    Attributes:
+        folder: Where it is.
+        arch: The processor that it was built for.
+        sha256: `folder_digest` of it.
+        unzipped: Its size in bytes.
+        zipped: Its size in bytes as a zip file.
+    """
 
     folder: Path
     arch: Arch
@@ -95,17 +101,17 @@ class Bundle:
     zipped: int
 
 
-def build(folder: Path, model: Path, arch: Arch = "x86_64") -> Bundle:
+def build_function(folder: Path, model: Path, arch: Arch = "x86_64") -> Bundle:
     """Build the function into a folder.
 
     Args:
-        folder: Emptied first.
-        model: A folder as `pipeline package` writes it.
+        folder: Where to; its content is removed first.
+        model: A folder that `pipeline package` wrote.
         arch: The processor to build for.
 
     Raises:
         ModelFileError: There is no packaged model, or the tools are not installed.
-        BuildError: The wheels cannot be had.
+        BuildError: The wheels cannot be installed.
         OverBudgetError: The result is too large.
     """
     if missing := [name for name in (MODEL_FILE, MANIFEST_FILE) if not (model / name).is_file()]:
@@ -122,17 +128,18 @@ def build(folder: Path, model: Path, arch: Arch = "x86_64") -> Bundle:
         shutil.copyfile(model / name, folder / "model" / name)
     _compile(folder)
     _normalise(folder)
-    bundle = Bundle(folder, arch, digest(folder), sum(path.stat().st_size for path in files(folder)), _zipped(folder))
+    unzipped = sum(path.stat().st_size for path in list_files(folder))
+    bundle = Bundle(folder, arch, folder_digest(folder), unzipped, _zipped_size(folder))
     refuse_large(bundle)
     return bundle
 
 
 def build_hook(folder: Path, model: Path) -> None:
-    """Build the hook that judges a new version: its code, and what the packaged model must answer.
+    """Build the hook that judges a new version: its code and the golden answers of the packaged model.
 
     Args:
-        folder: Emptied first.
-        model: A folder as `pipeline package` writes it.
+        folder: Where to; its content is removed first.
+        model: A folder that `pipeline package` wrote.
 
     Raises:
         ModelFileError: There is no packaged model.
@@ -148,7 +155,7 @@ def install(folder: Path, arch: Arch) -> None:
     """Unpack the locked wheels for Lambda's system into a folder.
 
     Raises:
-        BuildError: uv fails; the text is what it said.
+        BuildError: uv failed; the text is what it printed.
     """
     command = [
         "uv",
@@ -173,15 +180,15 @@ def install(folder: Path, arch: Arch) -> None:
         "-r",
         str(SOURCE / "requirements.txt"),
     ]
-    beside = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    done = subprocess.run(command, env=os.environ | beside, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BuildError(f"the wheels for {arch}, Python {RUNTIME} cannot be installed:\n{done.stderr.strip()}")
+    own_tools_first = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    process = subprocess.run(command, env=os.environ | own_tools_first, capture_output=True, text=True, check=False)
+    if process.returncode:
+        raise BuildError(f"the wheels for {arch}, Python {RUNTIME} cannot be installed:\n{process.stderr.strip()}")
 
 
 def trim(folder: Path) -> None:
     """Remove what the service never imports."""
-    for pattern in _TRIMMED:
+    for pattern in _UNUSED:
         for path in sorted(folder.glob(pattern), reverse=True):
             if path.is_dir():
                 shutil.rmtree(path)
@@ -189,47 +196,48 @@ def trim(folder: Path) -> None:
                 path.unlink(missing_ok=True)
 
 
-def files(folder: Path) -> list[Path]:
-    """Every file below a folder, in a fixed order."""
+def list_files(folder: Path) -> list[Path]:
+    """Every file below a folder, sorted by path."""
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def digest(folder: Path) -> str:
-    """SHA-256 over every file's path, mode and content."""
+def folder_digest(folder: Path) -> str:
+    """SHA-256 in hex of every file's path, mode and content."""
     lines = [
         f"{path.relative_to(folder).as_posix()} {path.stat().st_mode & 0o777:o} "
         f"{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
-        for path in files(folder)
+        for path in list_files(folder)
     ]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _compile(folder: Path) -> None:
-    """Bytecode by Lambda's own Python, never checked against its source, and the same from every build."""
-    how = ["--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", _TASK_ROOT, "-q", str(folder)]
-    done = subprocess.run(
-        [str(runtime_python()), "-m", "compileall", *how],
+    """Compile the folder with Lambda's own Python, so that bytecode is not checked against sources and always equal."""
+    options = ["--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", _TASK_ROOT, "-q", str(folder)]
+    process = subprocess.run(
+        [str(runtime_python()), "-m", "compileall", *options],
         env={"PYTHONHASHSEED": "0"},
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise BuildError(f"the bytecode cannot be compiled:\n{done.stdout}{done.stderr}")
+    if process.returncode:
+        raise BuildError(f"the bytecode cannot be compiled:\n{process.stdout}{process.stderr}")
 
 
 def _normalise(folder: Path) -> None:
-    for path in files(folder):
+    """Give every file the same mode and time whatever machine built it."""
+    for path in list_files(folder):
         path.chmod(0o755 if path.suffix == ".so" or ".so." in path.name else 0o644)
         os.utime(path, (_EPOCH, _EPOCH))
 
 
-def _zipped(folder: Path) -> int:
-    """Size of the zip file that Lambda gets, near enough: sam makes its own."""
+def _zipped_size(folder: Path) -> int:
+    """Bytes of the folder as a zip file; sam makes its own for Lambda, whose size differs a little."""
     target = folder.with_name(f".{folder.name}.size.zip")
     try:
         with ZipFile(target, "w", ZIP_DEFLATED) as archive:
-            for path in files(folder):
+            for path in list_files(folder):
                 archive.write(path, path.relative_to(folder))
         return target.stat().st_size
     finally:
@@ -237,15 +245,15 @@ def _zipped(folder: Path) -> int:
 
 
 def refuse_large(bundle: Bundle) -> None:
-    """Remove a folder that is over its budget.
+    """Remove a folder that is larger than its budget.
 
     Raises:
-        OverBudgetError: It was; the text names its largest parts.
+        OverBudgetError: The folder was too large; the text names its largest parts.
     """
     if bundle.unzipped <= LARGEST_UNZIPPED and bundle.zipped <= LARGEST_ZIPPED:
         return
     sizes = sorted(
-        ((sum(path.stat().st_size for path in files(item)), item.name) for item in bundle.folder.iterdir()),
+        ((sum(path.stat().st_size for path in list_files(item)), item.name) for item in bundle.folder.iterdir()),
         reverse=True,
     )
     shutil.rmtree(bundle.folder)

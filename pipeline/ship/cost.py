@@ -1,8 +1,8 @@
 """Prices and how the function is used in -> US dollars out, by part; nothing is measured or fetched here.
 
 AWS bills whole milliseconds, those of a cold start's initialisation among them (since August 2025, for zip packages as
-well). Free tiers, discounts and tax are left out. What differs with use is told for a million predictions, what is paid
-whether anybody asks or not for a month.
+well). Free tiers, discounts and tax are left out. What depends on use is given for a million predictions, what is paid
+however few there are for a month.
 """
 
 import math
@@ -21,7 +21,7 @@ Arch = Literal["x86_64", "arm64"]
 PRICES = Path("infra/prices.json")
 
 MEMORY_MB = 1769
-"""What template.yaml gives the function unless told otherwise: one whole core."""
+"""What template.yaml gives the function by default: one whole core."""
 
 MILLION = 1_000_000
 GIGABYTE = 1_000_000_000
@@ -40,7 +40,7 @@ NAMES = frozenset(
         *("data_out", "s3_stored", "fargate_vcpu_x86_64", "fargate_gb_x86_64", "balancer", "balancer_unit"),
     }
 )
-"""Every price that is reckoned with here or in docs/scale.md."""
+"""Every price that is used here or in docs/scale.md."""
 
 
 class Price(BaseModel):
@@ -124,16 +124,18 @@ def load(path: Path = PRICES) -> Prices:
         InputError: There is no such file, it is damaged, or it lacks a price.
     """
     try:
-        found = Prices.model_validate_json(path.read_bytes())
+        prices = Prices.model_validate_json(path.read_bytes())
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}): run the command in the project's folder") from None
     except ValidationError as error:
-        what = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-        raise InputError(f"{path} is not a list of prices ({what}): get it back with `git checkout {path}`") from None
-    if found.prices.keys() != NAMES:
-        lacking, unknown = sorted(NAMES - found.prices.keys()), sorted(found.prices.keys() - NAMES)
+        problems = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+        raise InputError(
+            f"{path} is not a list of prices ({problems}): get it back with `git checkout {path}`"
+        ) from None
+    if prices.prices.keys() != NAMES:
+        lacking, unknown = sorted(NAMES - prices.prices.keys()), sorted(prices.prices.keys() - NAMES)
         raise InputError(f"{path}: lacks {lacking}, does not know {unknown}: pipeline/ship/cost.py names them")
-    return found
+    return prices
 
 
 def billed(milliseconds: Iterable[float]) -> float:
@@ -184,7 +186,7 @@ def balancer_million(prices: Prices) -> float:
 
 
 def break_even(fixed: float, saved_per_million: float) -> float:
-    """Requests a month, in millions, from which on a fixed price is the lower one.
+    """Requests a month, in millions, above which a fixed price is the lower one.
 
     >>> break_even(30.0, 1.5)
     20.0

@@ -20,10 +20,10 @@ from pipeline.progress import Progress, no_progress
 from pipeline.registry import Registry
 from pipeline.registry.versions import CHAMPION, Version
 from pipeline.ship import bundle
-from pipeline.ship.address import Address, auth_mode
+from pipeline.ship.address import Address, parse_auth_mode
 from pipeline.ship.package import GOLDEN_FILE, MODEL_FOLDER, chosen, package_registered
 from pipeline.ship.sam import sam
-from pipeline.ship.stack import Shipped, Stack, Stage, description, existing, named, stack_name
+from pipeline.ship.stack import FunctionVersion, Stack, Stage, find_stack, get_stack, stack_name, version_description
 
 CONFIG = Path("samconfig.toml")
 BUILT, FUNCTION, HOOK = Path(".aws-sam/build"), "ApiFunction", "GoldenHook"
@@ -45,7 +45,7 @@ class Deployed:
     """What answers after a deployment, where, and whether anything changed."""
 
     stage: Stage
-    shipped: Shipped
+    version: FunctionVersion
     address: Address
     changed: bool
 
@@ -78,26 +78,26 @@ def deploy(  # noqa: PLR0913  what a person decides
         CloudError: AWS refuses, or the stack needs a person first.
         RegistryError: There is no such version.
     """
-    before = named(stack_name(stage))
+    before = find_stack(stack_name(stage))
     _refuse_unready(stage, before)
-    live = before.live().shipped if before and "FunctionAlias" in before.outputs else None
-    version = chosen(registry, name, which)
+    live = before.live_alias().version if before and "FunctionAlias" in before.outputs else None
+    registered = chosen(registry, name, which)
     if build:
         progress(f"package {name}@{which}", 0, 1)
-        _build(stage, package_registered(registry, name, version.number), progress)
-    manifest = _built(version)
-    given = parameters(stage) | {"ModelDescription": description(manifest)}
+        _build(stage, package_registered(registry, name, registered.number), progress)
+    manifest = _built(registered)
+    given = parameters(stage) | {"ModelDescription": version_description(manifest)}
     progress(f"deploy to {stage}: the new version is judged, then tried, then gets all requests", 0, 1)
     _deploy(stage, given | {"Release": _release(given)}, bucket)
-    stack = existing(stage)
-    shipped = stack.live().shipped
-    if shipped.model_sha256 != manifest.model_sha256:
+    stack = get_stack(stage)
+    version = stack.live_alias().version
+    if version.model_sha256 != manifest.model_sha256:
         raise DeploymentRefusal(
-            f"{stage} still answers with model {shipped.model}: a rollback took it there, and to the stack model "
+            f"{stage} still answers with model {version.model}: a rollback took it there, and to the stack model "
             f"{manifest.model_version} is nothing new. Send it all requests again with "
             f"`pipeline rollback --stage {stage} --to {manifest.model_version} --why ...`"
         )
-    address = Address(stack.output("ApiUrl").rstrip("/"), auth_mode(stack.output("AuthMode")))
+    address = Address(stack.output("ApiUrl").rstrip("/"), parse_auth_mode(stack.output("AuthMode")))
     progress(f"ask {address.url} for the golden answers", 0, 1)
     if differences := address.differences(read_bytes(BUILT / HOOK / GOLDEN_FILE, "make package")):
         lines = "\n".join(f"  {line}" for line in differences)
@@ -105,7 +105,7 @@ def deploy(  # noqa: PLR0913  what a person decides
             f"{stage} is deployed and does not answer as the model must:\n{lines}\n"
             f"Look at it, or take it back with `pipeline rollback --stage {stage}`"
         )
-    return Deployed(stage, shipped, address, changed=live != shipped)
+    return Deployed(stage, version, address, changed=live != version)
 
 
 def _deploy(stage: Stage, given: Mapping[str, str], bucket: str | None) -> None:
@@ -143,7 +143,7 @@ def _pairs(given: Mapping[str, str]) -> list[str]:
 
 def _release(given: Mapping[str, str]) -> str:
     """Of all that a version is made of, code and parameters: where it differs, another version is published."""
-    return digest("\n".join([bundle.digest(BUILT / FUNCTION), *sorted(_pairs(given))]).encode())
+    return digest("\n".join([bundle.folder_digest(BUILT / FUNCTION), *sorted(_pairs(given))]).encode())
 
 
 def _refuse_unready(stage: Stage, stack: Stack | None) -> None:
@@ -159,7 +159,7 @@ def _refuse_unready(stage: Stage, stack: Stack | None) -> None:
 
 def _build(stage: Stage, manifest: Manifest, progress: Progress) -> None:
     progress("build the functions", 0, 1)
-    given = parameters(stage) | {"ModelDescription": description(manifest)}
+    given = parameters(stage) | {"ModelDescription": version_description(manifest)}
     environment = {"MODEL": str(MODEL_FOLDER), "PYTHON": sys.executable, "ARCH": given.get("Architecture", "x86_64")}
     sam("build", "--parameter-overrides", *_pairs(given), **environment)
 
@@ -186,7 +186,7 @@ def _built(version: Version) -> Manifest:
 
 def _why(stage: Stage) -> PipelineError:
     """What CloudFormation says about a deployment that failed."""
-    stack = named(stack_name(stage))
+    stack = find_stack(stack_name(stage))
     if stack is None:
         return CloudError(
             f"{stage} was not deployed, and there is still no stack {stack_name(stage)}: sam says above why"

@@ -1,8 +1,8 @@
 """A built Lambda folder -> answers from the real Lambda runtime, here, without Docker.
 
 AWS's own runtime interface emulator (it comes with the SAM command line) runs AWS's own runtime client on the built
-folder, in an environment of its own and with nothing of this project's: what is missing in the package is missing
-here as well.
+folder, in an environment of its own without this project's packages: what is missing in the package is missing here as
+well.
 """
 
 import json
@@ -37,7 +37,7 @@ class EmulationError(PipelineError):
 
 
 @dataclass(frozen=True)
-class Emulated:
+class EmulatedFunction:
     """A function in the runtime emulator.
 
     Attributes:
@@ -77,10 +77,10 @@ def runtime_emulator(tools: Path = TOOLS) -> Path:
         ModelFileError: The tools are not installed.
     """
     kind = "arm64" if platform.machine() in {"aarch64", "arm64"} else "x86_64"
-    found = sorted(tools.glob(f"sam/lib/python*/site-packages/samcli/local/rapid/aws-lambda-rie-{kind}"))
-    if not found:
+    emulators = sorted(tools.glob(f"sam/lib/python*/site-packages/samcli/local/rapid/aws-lambda-rie-{kind}"))
+    if not emulators:
         raise ModelFileError(f"{tools}/sam has no Lambda runtime emulator: install the tools with `make tools`")
-    return found[0].absolute()
+    return emulators[0].absolute()
 
 
 def runtime_python(tools: Path = TOOLS) -> Path:
@@ -110,7 +110,7 @@ def emulated(
     tools: Path = TOOLS,
     prefix: tuple[str, ...] = (),
     handler: str = HANDLER,
-) -> Iterator[Emulated]:
+) -> Iterator[EmulatedFunction]:
     """A built folder as a running function; it is initialised by its first invocation.
 
     Args:
@@ -124,7 +124,7 @@ def emulated(
         ModelFileError: The folder or a tool is not there.
         EmulationError: The emulator does not start.
     """
-    if not (folder / handler.partition(".")[0]).is_dir():
+    if not folder.joinpath(*handler.split(".")[:-1]).with_suffix(".py").is_file():
         raise ModelFileError(f"{folder} is not a built function: build it with `make package`")
     port = free_port()
     command = [
@@ -155,7 +155,7 @@ def emulated(
             )
         try:
             _wait(process, port, log)
-            yield Emulated(f"http://{_LOOPBACK}:{port}/2015-03-31/functions/function/invocations", log)
+            yield EmulatedFunction(f"http://{_LOOPBACK}:{port}/2015-03-31/functions/function/invocations", log)
         finally:
             with suppress(ProcessLookupError):  # it ended by itself: what its log says matters more
                 os.killpg(process.pid, 15)

@@ -1,7 +1,7 @@
 """HTTP requests in -> API Gateway's events (payload version 2) out, and a function's answers back into HTTP.
 
-What stands between a client and a Lambda function on AWS, as far as the function can tell: `make lambda` listens with
-it, and the tests speak to the handler through it.
+Stands between a client and a Lambda function as AWS's gateway does: `make lambda` listens with it, and the tests send
+their requests to the handler through it.
 """
 
 import base64
@@ -20,7 +20,7 @@ Invoke = Callable[[Event], dict[str, Any]]
 LARGEST_PAYLOAD = 6 * 1024 * 1024
 """Bytes of one event or answer that Lambda accepts."""
 
-_READ_AND_THROWN_AWAY = 10 * LARGEST_PAYLOAD
+_MOST_DRAINED = 10 * LARGEST_PAYLOAD
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ def reply(answer: dict[str, Any]) -> Reply:
     return Reply(answer["statusCode"], tuple(headers), content)
 
 
-class _Door(BaseHTTPRequestHandler):
-    """One connection; `server` makes a subclass that knows what to invoke."""
+class _Connection(BaseHTTPRequestHandler):
+    """One client's connection; `server` makes a subclass that knows what to invoke."""
 
     protocol_version = "HTTP/1.1"
     invoke: Invoke
@@ -122,12 +122,12 @@ class _Door(BaseHTTPRequestHandler):
         if "transfer-encoding" in self.headers or not length.isdecimal():
             self._refuse(411, "Length Required")
         elif int(length) > LARGEST_PAYLOAD:
-            self.rfile.read(min(int(length), _READ_AND_THROWN_AWAY))  # or the client never gets to read the answer
+            self.rfile.read(min(int(length), _MOST_DRAINED))  # else the client never reads the answer
             self._refuse(413, "Request Too Long")
         else:
-            made = event(self.command, self.path, self.headers.items(), self.rfile.read(int(length)))
+            request = event(self.command, self.path, self.headers.items(), self.rfile.read(int(length)))
             with self.turn:
-                answer = type(self).invoke(made)
+                answer = type(self).invoke(request)
             self._send(reply(answer) if "statusCode" in answer else _message(500, "Internal Server Error"))
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer  # noqa: N815  the standard library's names
@@ -136,18 +136,18 @@ class _Door(BaseHTTPRequestHandler):
         self.close_connection = True  # part of the body may not have been read
         self._send(_message(status, message))
 
-    def _send(self, found: Reply) -> None:
-        self.send_response(found.status)
-        for name, value in found.headers:
+    def _send(self, response: Reply) -> None:
+        self.send_response(response.status)
+        for name, value in response.headers:
             if name != "content-length":
                 self.send_header(name, value)
-        self.send_header("content-length", str(len(found.body)))
+        self.send_header("content-length", str(len(response.body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(found.body)
+            self.wfile.write(response.body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the standard library's name
-        """Nothing: the function logs."""
+        """Print nothing: the function logs."""
 
 
 def _message(status: int, message: str) -> Reply:
@@ -159,7 +159,7 @@ def server(invoke: Invoke, port: int, host: str = "127.0.0.1") -> ThreadingHTTPS
 
     One at a time, because one execution environment is all there is here; on AWS there are as many as needed.
     """
-    door = type("Door", (_Door,), {"invoke": staticmethod(invoke), "turn": threading.Lock()})
-    listening = ThreadingHTTPServer((host, port), door)
+    connection = type("Connection", (_Connection,), {"invoke": staticmethod(invoke), "turn": threading.Lock()})
+    listening = ThreadingHTTPServer((host, port), connection)
     listening.daemon_threads = True
     return listening

@@ -1,4 +1,4 @@
-"""AWS's own command line for a stack, run as it is, so that its output and its waiting are what everyone knows."""
+"""The arguments of a `sam` command -> that command, run as it is, so that people see the output they know."""
 
 import os
 import subprocess
@@ -10,15 +10,19 @@ SAM = TOOLS / "sam/bin/sam"
 
 
 def sam(*arguments: str, **environment: str) -> None:
-    """Run `sam`; it prints what it does.
+    """Run `sam` from `.tools`; it prints to the terminal itself.
+
+    Args:
+        arguments: Command and options, such as "deploy", "--stack-name", "NAME".
+        environment: Variables to set beside this process's own.
 
     Raises:
-        ModelFileError: It is not installed.
-        PipelineError: It failed, and has said why.
+        ModelFileError: `sam` is not installed.
+        PipelineError: `sam` failed; it has printed the reason.
     """
     if not SAM.is_file():
         raise ModelFileError(f"{SAM} does not exist: install the tools with `make tools`")
-    quiet = {"SAM_CLI_TELEMETRY": "0"}
-    done = subprocess.run([str(SAM), *arguments], env=os.environ | quiet | environment, check=False)
-    if done.returncode:
-        raise PipelineError(f"sam {arguments[0]} failed; it says above why")
+    no_telemetry = {"SAM_CLI_TELEMETRY": "0"}
+    process = subprocess.run([str(SAM), *arguments], env=os.environ | no_telemetry | environment, check=False)
+    if process.returncode:
+        raise PipelineError(f"sam {arguments[0]} failed with exit code {process.returncode}; its output above says why")

@@ -1,7 +1,7 @@
-"""A packaged model -> how long it takes to answer one record here, and how many bytes that leaves behind.
+"""A packaged model -> how long it takes to answer one record here, and how many bytes it logs and sends.
 
-In process: JSON is parsed, checked and answered, the answer is written and the line for the log, all by the service's
-own code. What the web framework and Lambda's runtime add is in docs/scale.md; AWS bills whole milliseconds.
+In process: the service's own code parses and checks the JSON, answers it, and writes the answer and the log's line.
+What the web framework and Lambda's runtime add is in docs/scale.md; AWS bills whole milliseconds.
 """
 
 import io
@@ -14,26 +14,26 @@ from pathlib import Path
 from pipeline.errors import ModelFileError
 from pipeline.ship.cost import MEMORY_MB, Arch, Cost, Prices, Use, billed, per_million
 
-# Lambda's own START, END and REPORT lines for each request, as benchmarks/scale.py reads them off the emulator.
+# Lambda's own START, END and REPORT lines of a request, as benchmarks/scaling reads them in the emulator's log.
 PLATFORM_LOG_BYTES = 265
 
-# As long as the ones of API Gateway.
+# As long as those of API Gateway.
 _REQUEST_ID = "ABCDEFGHIJKLMNO="
 
 _WARM, _CALLS = 20, 300
 
 
 @dataclass(frozen=True)
-class Prediction:
-    """What one prediction takes: milliseconds as a median, bytes in the log and in the answer."""
+class PredictionUse:
+    """What one prediction uses: milliseconds as a median, bytes in the log and in the answer."""
 
     milliseconds: float
     log_bytes: int
     answer_bytes: int
 
 
-def measure(model: Path, calls: int = _CALLS) -> Prediction:
-    """What one prediction by a packaged model takes.
+def measure(model: Path, calls: int = _CALLS) -> PredictionUse:
+    """What one prediction by a packaged model uses.
 
     Args:
         model: A folder as `pipeline package` writes it.
@@ -64,21 +64,21 @@ def measure(model: Path, calls: int = _CALLS) -> Prediction:
         return (time.perf_counter() - start) * 1000, content
 
     with redirect_stdout(log):
-        found = [predict() for _ in range(_WARM + calls)][_WARM:]
-    return Prediction(
-        milliseconds=statistics.median(milliseconds for milliseconds, _ in found),
+        samples = [predict() for _ in range(_WARM + calls)][_WARM:]
+    return PredictionUse(
+        milliseconds=statistics.median(milliseconds for milliseconds, _ in samples),
         log_bytes=len(log.getvalue().splitlines()[-1].encode()) + 1,
-        answer_bytes=len(found[-1][1]),
+        answer_bytes=len(samples[-1][1]),
     )
 
 
-def cost(taken: Prediction, arch: Arch, prices: Prices) -> Cost:
+def cost(use: PredictionUse, arch: Arch, prices: Prices) -> Cost:
     """What a million such predictions cost on Lambda with the memory that template.yaml gives, all of them warm."""
-    use = Use(
+    lambda_use = Use(
         memory_mb=MEMORY_MB,
         arch=arch,
-        billed_ms=billed([taken.milliseconds]),
-        log_bytes=taken.log_bytes + PLATFORM_LOG_BYTES,
-        answer_bytes=taken.answer_bytes,
+        billed_ms=billed([use.milliseconds]),
+        log_bytes=use.log_bytes + PLATFORM_LOG_BYTES,
+        answer_bytes=use.answer_bytes,
     )
-    return per_million(prices, use)
+    return per_million(prices, lambda_use)

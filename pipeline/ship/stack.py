@@ -1,15 +1,15 @@
-"""A stage -> its stack on AWS, and which model each version of its function holds. Reads only, but for the alias.
+"""The name of a stage -> its stack on AWS, and the model that each version of its function holds.
 
-A function's version is never changed once published, and code and model are in the same zip. So the description that
-a version is published with says for ever what it holds; the alias says which one answers.
+A published version of a function never changes, and its zip holds code and model together. So the description that it
+was published with names its model for ever, and the alias says which version answers. Only the alias is ever written.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from golden_hook.golden import Ask
-from golden_hook.handler import asking
+from golden_hook.golden import CallService
+from golden_hook.handler import function_caller
 from lambda_api.manifest import Manifest
 from pipeline import aws
 from pipeline.errors import CloudError, RaceLostError
@@ -25,15 +25,15 @@ _BUSY = "_IN_PROGRESS"
 
 
 @dataclass(frozen=True)
-class Shipped:
-    """What one published version of the function holds; `UNKNOWN` where it was published by other means.
+class FunctionVersion:
+    """One published version of the function and the model it holds; `UNKNOWN` if something else published it.
 
     Attributes:
-        number: The function's version, as "12".
-        model: The registry's version, as "3".
-        model_sha256: Of the graph.
-        commit: That the model was made from.
-        data_sha256: Of the data it was trained on.
+        number: The function's version, such as "12".
+        model: The model's version in the registry, such as "3".
+        model_sha256: SHA-256 of the graph.
+        commit: The commit that made the model.
+        data_sha256: SHA-256 of the data that the model was trained on.
     """
 
     number: str
@@ -43,39 +43,44 @@ class Shipped:
     data_sha256: str = UNKNOWN
 
     @classmethod
-    def of(cls, number: str, description: str) -> Self:
-        """What a version's description says."""
+    def from_description(cls, number: str, description: str) -> Self:
+        """The version with this number, its model read from what `version_description` wrote."""
         pairs = (part.partition("=") for part in description.split(";"))
-        told = {name: value for name, _, value in pairs if name in _TOLD and value}
-        return cls(number, **{_TOLD[name]: value for name, value in told.items()})
+        return cls(number, **{_FIELDS[key]: value for key, _, value in pairs if key in _FIELDS and value})
 
 
-_TOLD = {"model": "model", "sha256": "model_sha256", "commit": "commit", "data": "data_sha256"}
+_FIELDS = {"model": "model", "sha256": "model_sha256", "commit": "commit", "data": "data_sha256"}
 
 
-def description(manifest: Manifest) -> str:
-    """What a function's version that holds this model is published with; `Shipped.of` reads it."""
-    told = {
+def version_description(manifest: Manifest) -> str:
+    """The description to publish a function's version with; `FunctionVersion.from_description` reads it."""
+    values = {
         "model": manifest.model_version,
         "sha256": manifest.model_sha256,
         "commit": (manifest.git_commit or UNKNOWN)[:COMMIT_DIGITS],
         "data": manifest.data_sha256,
     }
-    return ";".join(f"{name}={value}" for name, value in told.items())
+    return ";".join(f"{key}={value}" for key, value in values.items())
 
 
 @dataclass(frozen=True)
-class Live:
-    """What the alias sends requests to; `canary` is the new version and its share, while one is being tried."""
+class LiveAlias:
+    """Where the alias sends requests.
 
-    shipped: Shipped
-    canary: tuple[Shipped, float] | None
+    Attributes:
+        version: The version that answers.
+        canary: During a canary, the new version and its share of the requests.
+        revision: AWS's id of the alias's present state; `Stack.send_all_to` refuses to overwrite a newer one.
+    """
+
+    version: FunctionVersion
+    canary: tuple[FunctionVersion, float] | None
     revision: str
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A stage's stack as CloudFormation knows it."""
+    """A stage's stack as CloudFormation describes it."""
 
     name: str
     status: str
@@ -83,21 +88,21 @@ class Stack:
 
     @property
     def busy(self) -> bool:
-        """Whether something is changing it at this moment."""
+        """Whether CloudFormation is changing it now."""
         return self.status.endswith(_BUSY)
 
     def output(self, name: str) -> str:
-        """One of the template's outputs.
+        """The value of one of the template's outputs.
 
         Raises:
-            CloudError: It has none of this name.
+            CloudError: The stack has no output with this name.
         """
         if name not in self.outputs:
             raise CloudError(f"the stack {self.name} ({self.status}) has no output {name}: deploy it again")
         return self.outputs[name]
 
-    def live(self) -> Live:
-        """What answers there now.
+    def live_alias(self) -> LiveAlias:
+        """Which versions answer requests now.
 
         Raises:
             CloudError: AWS cannot be asked, or the alias is gone.
@@ -105,14 +110,14 @@ class Stack:
         function, alias = self.output("FunctionName"), self.output("FunctionAlias")
         with aws.aws_errors(f"the alias {alias} of {function} cannot be read"):
             client = aws.client("lambda")
-            found = client.get_alias(FunctionName=function, Name=alias)
-            weights = found.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
-            canary = next(((_shipped(client, function, number), share) for number, share in weights.items()), None)
-            shipped = _shipped(client, function, found["FunctionVersion"])
-        return Live(shipped, canary, found["RevisionId"])
+            response = client.get_alias(FunctionName=function, Name=alias)
+            weights = response.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
+            canaries = [(_get_version(client, function, number), share) for number, share in weights.items()]
+            version = _get_version(client, function, response["FunctionVersion"])
+        return LiveAlias(version, canaries[0] if canaries else None, response["RevisionId"])
 
-    def versions(self) -> tuple[Shipped, ...]:
-        """Every published version that is still there, the newest first.
+    def versions(self) -> tuple[FunctionVersion, ...]:
+        """Every published version that still exists, the newest first.
 
         Raises:
             CloudError: AWS cannot be asked.
@@ -120,26 +125,27 @@ class Stack:
         function = self.output("FunctionName")
         with aws.aws_errors(f"the versions of {function} cannot be listed"):
             pages = aws.client("lambda").get_paginator("list_versions_by_function").paginate(FunctionName=function)
-            found = [_of_configuration(item) for page in pages for item in _published(page)]
-        return tuple(sorted(found, key=lambda shipped: -int(shipped.number)))
+            versions = [_parse_version(configuration) for page in pages for configuration in _published(page)]
+        return tuple(sorted(versions, key=lambda version: -int(version.number)))
 
-    def asking(self, shipped: Shipped) -> Ask:
-        """Asks one published version by invoking it, whether or not it gets requests."""
-        with aws.aws_errors(f"version {shipped.number} cannot be asked"):
+    def caller(self, version: FunctionVersion) -> CallService:
+        """A function that sends requests to one published version by invoking it, live or not."""
+        failure = f"version {version.number} cannot be invoked"
+        with aws.aws_errors(failure):
             client = aws.client("lambda", attempts=1)
-        ask = asking(client, f"{self.output('FunctionName')}:{shipped.number}")
+        invoke = function_caller(client, f"{self.output('FunctionName')}:{version.number}")
 
-        def told(method: str, path: str, body: bytes | None) -> tuple[int, Any]:
-            with aws.aws_errors(f"version {shipped.number} cannot be asked"):
-                return ask(method, path, body)
+        def call(method: str, path: str, body: bytes | None) -> tuple[int, Any]:
+            with aws.aws_errors(failure):
+                return invoke(method, path, body)
 
-        return told
+        return call
 
-    def send_all_to(self, shipped: Shipped, live: Live) -> None:
-        """Send every request to one version, if the alias is still what it was when `live` was read.
+    def send_all_to(self, version: FunctionVersion, seen: LiveAlias) -> None:
+        """Send every request to one version, if the alias is still as it was `seen`.
 
         Raises:
-            RaceLostError: Somebody else moved the alias since; nothing was changed.
+            RaceLostError: Somebody else moved the alias in between; nothing was changed.
             CloudError: AWS cannot be asked, or refuses; nothing was changed.
         """
         function, alias = self.output("FunctionName"), self.output("FunctionAlias")
@@ -149,14 +155,14 @@ class Stack:
                 client.update_alias(
                     FunctionName=function,
                     Name=alias,
-                    FunctionVersion=shipped.number,
+                    FunctionVersion=version.number,
                     RoutingConfig={"AdditionalVersionWeights": {}},
-                    RevisionId=live.revision,
+                    RevisionId=seen.revision,
                 )
             except client.exceptions.PreconditionFailedException:
                 raise RaceLostError(
-                    f"somebody else moved the alias {alias} of {function} at this moment: look at "
-                    "`pipeline deployed` and decide again"
+                    f"somebody else moved the alias {alias} of {function} first: nothing was changed. Look at "
+                    "`pipeline status` and decide again"
                 ) from None
 
 
@@ -165,8 +171,8 @@ def stack_name(stage: Stage) -> str:
     return f"obesity-levels-{stage}"
 
 
-def named(name: str) -> Stack | None:
-    """The stack of a name; None if there is none.
+def find_stack(name: str) -> Stack | None:
+    """The stack with this name; None if there is none.
 
     Raises:
         CloudError: AWS cannot be asked.
@@ -174,36 +180,37 @@ def named(name: str) -> Stack | None:
     with aws.aws_errors(f"the stack {name} cannot be read"):
         client = aws.client("cloudformation")
         try:
-            (found,) = client.describe_stacks(StackName=name)["Stacks"]
+            (description,) = client.describe_stacks(StackName=name)["Stacks"]
         except client.exceptions.ClientError as error:
-            if aws.code(error) == "ValidationError" and "does not exist" in str(error):
+            if aws.error_code(error) == "ValidationError" and "does not exist" in str(error):
                 return None
             raise
-    outputs = {item["OutputKey"]: item["OutputValue"] for item in found.get("Outputs", ())}
-    return Stack(name, found["StackStatus"], outputs)
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in description.get("Outputs", ())}
+    return Stack(name, description["StackStatus"], outputs)
 
 
-def existing(stage: Stage) -> Stack:
+def get_stack(stage: Stage) -> Stack:
     """The stack of a stage.
 
     Raises:
         CloudError: There is none, or AWS cannot be asked.
     """
-    found = named(stack_name(stage))
-    if found is None:
+    stack = find_stack(stack_name(stage))
+    if stack is None:
         raise CloudError(
-            f"there is no stack {stack_name(stage)} in this account and region: `make deploy STAGE={stage}`"
+            f"there is no stack {stack_name(stage)} in this account and region: deploy it with "
+            f"`make deploy STAGE={stage}`"
         )
-    return found
+    return stack
 
 
 def _published(page: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    return (item for item in page["Versions"] if item["Version"] != "$LATEST")
+    return (configuration for configuration in page["Versions"] if configuration["Version"] != "$LATEST")
 
 
-def _of_configuration(found: Mapping[str, Any]) -> Shipped:
-    return Shipped.of(found["Version"], found.get("Description", ""))
+def _parse_version(configuration: Mapping[str, Any]) -> FunctionVersion:
+    return FunctionVersion.from_description(configuration["Version"], configuration.get("Description", ""))
 
 
-def _shipped(client: Any, function: str, number: str) -> Shipped:
-    return _of_configuration(client.get_function_configuration(FunctionName=function, Qualifier=number))
+def _get_version(client: Any, function: str, number: str) -> FunctionVersion:
+    return _parse_version(client.get_function_configuration(FunctionName=function, Qualifier=number))

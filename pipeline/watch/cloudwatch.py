@@ -1,4 +1,4 @@
-"""A log group in CloudWatch -> the lines of ours in it, in the order of time."""
+"""A log group in CloudWatch -> the service's lines in it, in the order of time."""
 
 from collections.abc import Iterator
 
@@ -9,20 +9,20 @@ from pipeline.progress import Progress, no_progress
 PREFIX = "cloudwatch:"
 
 _FILTER = '"model_version"'
-"""Every line of ours holds this word; Lambda's own, three for each request, stay where they are."""
+"""Every line of the service holds this word. Lambda's own lines, three per request, do not and are not downloaded."""
 
 
-def lines(group: str, since: int | None, until: int, progress: Progress = no_progress) -> Iterator[str]:
-    """The messages of a log group, a page at a time.
+def read_lines(group: str, since: int | None, until: int, progress: Progress = no_progress) -> Iterator[str]:
+    """The messages of a log group, read page by page.
 
     Args:
-        group: Its name, such as `/aws/lambda/obesity-levels-prod`.
-        since: The time of the first ones, in milliseconds since 1970; None for all that is kept.
-        until: The time to read up to.
+        group: The group's name, such as `/aws/lambda/obesity-levels-prod`.
+        since: Time of the first message to read, in milliseconds since 1970; None for all that CloudWatch keeps.
+        until: Time to read up to, in milliseconds since 1970.
         progress: Called with progress.
 
     Raises:
-        SourceError: There is no such group, or CloudWatch cannot be reached; the text says what to do.
+        SourceError: The group does not exist, or CloudWatch cannot be reached; the text says what to do.
     """
     request = {"logGroupName": group, "filterPattern": _FILTER, "endTime": until}
     if since is not None:

@@ -1,6 +1,6 @@
-"""References kept in a file, because logs expire: what was normal for a version must outlive its first lines.
+"""A file <-> the references of all versions: logs expire, and a reference must outlive the lines it was made from.
 
-Counts only. A reference is kept as it was first made; later runs never change it.
+The file holds counts only. A reference is kept as it was first made; later checks never change it.
 """
 
 import json
@@ -15,17 +15,18 @@ from lambda_api.bins import BINS_ID
 from lambda_api.manifest import Manifest, ManifestError
 from pipeline.errors import ModelFileError
 from pipeline.files import read_bytes, write_json
-from pipeline.watch.tally import MEASURES, NAMES, PREDICTION, SIZE, SIZES, STARTS, Tally
+from pipeline.watch.counts import BinCounts
+from pipeline.watch.measures import MEASURES, NAMES, PREDICTION, SIZES, STARTS, TOTAL_BINS, CountArray
 
 
-def load(path: Path) -> dict[str, Tally]:
+def load(path: Path) -> dict[str, BinCounts]:
     """The references in a file, by version.
 
-    None if there is no file yet, or if it was counted in other bins: lines of those times cannot be compared any more
-    either.
+    Empty if there is no file yet, or if its references were counted in other bins: the log's lines of that time cannot
+    be compared any more either.
 
     Raises:
-        ModelFileError: It is something else.
+        ModelFileError: The file holds something else.
     """
     if not path.exists():
         return {}
@@ -33,7 +34,7 @@ def load(path: Path) -> dict[str, Tally]:
         value = json.loads(read_bytes(path, "pipeline watch --reference-file"))
         if value["bins_id"] != BINS_ID:
             return {}
-        return {str(version): _tally(item) for version, item in value["versions"].items()}
+        return {str(version): _from_json(reference) for version, reference in value["versions"].items()}
     except (ValueError, LookupError, TypeError, AttributeError):
         raise ModelFileError(
             f"{path} holds no references: `pipeline watch --reference-file` writes one; restore it, or delete it to "
@@ -41,30 +42,43 @@ def load(path: Path) -> dict[str, Tally]:
         ) from None
 
 
-def store(path: Path, references: Mapping[str, Tally]) -> None:
+def save(path: Path, references: Mapping[str, BinCounts]) -> None:
     """Write the references, whole or not at all."""
-    write_json(path, {"bins_id": BINS_ID, "versions": {name: _json(tally) for name, tally in references.items()}})
+    write_json(path, {"bins_id": BINS_ID, "versions": {name: _as_json(counts) for name, counts in references.items()}})
 
 
-def _json(tally: Tally) -> dict[str, Any]:
-    counts = {name: tally.measured(name).tolist() for name in NAMES}
-    return {**{name: value for name, value in vars(tally).items() if name != "counts"}, "counts": counts}
+def _as_json(reference: BinCounts) -> dict[str, Any]:
+    return {
+        "counts": {name: reference.of_measure(name).tolist() for name in NAMES},
+        "records": reference.records,
+        "confidence": reference.confidence,
+        "start": reference.start,
+        "end": reference.end,
+        "largest": reference.largest_batch,
+        "design_effect": reference.design_effect,
+    }
 
 
-def _tally(item: dict[str, Any]) -> Tally:
-    counts = [item["counts"][measure.name] for measure in MEASURES]
-    if [len(found) for found in counts] != SIZES.tolist():
+def _from_json(reference: dict[str, Any]) -> BinCounts:
+    counts = [reference["counts"][measure.name] for measure in MEASURES]
+    if [len(measure_counts) for measure_counts in counts] != SIZES.tolist():
         raise ValueError("other bins")
-    records, start, end, largest = (int(item[name]) for name in ("records", "start", "end", "largest"))
-    confidence, effect = float(item["confidence"]), float(item["design_effect"])
-    return Tally(np.concatenate(counts).astype(np.int64), records, confidence, start, end, largest, effect)
+    return BinCounts(
+        counts=np.concatenate(counts).astype(np.int64),
+        records=int(reference["records"]),
+        confidence=float(reference["confidence"]),
+        start=int(reference["start"]),
+        end=int(reference["end"]),
+        largest_batch=int(reference["largest"]),
+        design_effect=float(reference["design_effect"]),
+    )
 
 
-def manifest(model: Path) -> Manifest:
+def load_manifest(model: Path) -> Manifest:
     """The manifest of a packaged model.
 
     Raises:
-        ModelFileError: There is none, or it is none of ours.
+        ModelFileError: There is none, or it is no manifest of `pipeline package`.
     """
     try:
         return manifests.load(model)
@@ -72,13 +86,13 @@ def manifest(model: Path) -> Manifest:
         raise ModelFileError(str(error)) from None
 
 
-def training(manifest: Manifest) -> Tally | None:
-    """The training records that a manifest counts; None if it does not, or in other bins."""
-    if manifest.bins_id != BINS_ID or any(known.counts is None for known in manifest.bins.values()):
+def training_counts(manifest: Manifest) -> BinCounts | None:
+    """The training records that a manifest counts; None if it counts none, or in other bins."""
+    if manifest.bins_id != BINS_ID or any(column.counts is None for column in manifest.bins.values()):
         return None
-    counts = np.zeros(SIZE, dtype=np.int64)
-    for name, known in manifest.bins.items():
+    counts: CountArray = np.zeros(TOTAL_BINS, dtype=np.int64)
+    for name, column in manifest.bins.items():
         start = STARTS[NAMES.index(name if name in NAMES else PREDICTION)]
-        found = known.counts or ()
-        counts[start : start + len(found)] = found
-    return Tally(counts, int(counts[: SIZES[0]].sum()), 0.0, 0, 0, 0)
+        column_counts = column.counts or ()
+        counts[start : start + len(column_counts)] = column_counts
+    return BinCounts(counts, int(counts[: SIZES[0]].sum()), 0.0, 0, 0, 0)

@@ -1,108 +1,112 @@
-"""The pieces of one version in the order of time -> its reference, its windows, and the verdict of the newest one.
+"""The entries of one version in the order of time -> its reference, its windows, and the verdict on the newest one.
 
-A window ends with the piece that fills it. A batch is one piece: it is never split, so the window that it falls into
-may be much larger than the others, and its limits are then as much narrower. The newest window always holds the newest
-requests: where too few of them are left over, it reaches back into the window before.
+A window ends with the entry that fills it. A batch is one entry and is never split, so its window may be much larger
+than the others; the limits are then narrower. The newest window always ends with the newest request: if too few
+requests are left for a whole one, it overlaps the window before.
 """
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.watch.judgement import Judge
-from pipeline.watch.tally import Piece, Tally, design_effect
-from pipeline.watch.watched import VersionWatched, Window
+from pipeline.watch.counts import BinCounts, design_effect
+from pipeline.watch.detector import DriftDetector
+from pipeline.watch.entries import LogEntry
+from pipeline.watch.settings import WatchSettings
+from pipeline.watch.summary import VersionSummary, Window
 
-KEPT = 1_000
-"""Windows of a version that are kept to be shown."""
+KEPT_WINDOWS = 1_000
+"""The newest windows of a version, kept to be shown."""
 
 
-class Version:
-    """What is known of one version while the log is read.
+class VersionTracker:
+    """Builds the reference and the windows of one version while the log is read.
 
     Args:
-        window: Requests of a window.
-        least: Records of a reference.
-        since: Windows begin here, in milliseconds since 1970. References are made from before, too.
-        reference: The one that was kept, if there is one.
+        settings: Sizes of window and reference, and the start of the windows.
+        reference: One kept from an earlier check, if there is one.
     """
 
-    def __init__(self, window: int, least: int, since: int | None, reference: Tally | None) -> None:
-        self._window, self._least, self._since = window, least, since
+    def __init__(self, settings: WatchSettings, reference: BinCounts | None = None) -> None:
+        self._settings = settings
+        self._since = settings.since_ms
         self._reference = reference
-        self._judge = Judge(reference) if reference else None
-        self._kept_until = reference.end if reference else None
-        self._records = self._judged = 0
-        self._first: list[Piece] = []
-        self._unanswered = 0
-        self._open: list[Piece] = []
+        self._detector = DriftDetector(reference) if reference else None
+        self._kept_reference_end = reference.end if reference else None
+        self._records = self._windows_compared = 0
+        self._first_entries: list[LogEntry] = []
+        self._first_unanswered = 0
+        self._open: list[LogEntry] = []
         self._open_weight = 0
-        self._closed: list[Piece] = []
-        self._windows: deque[Window] = deque(maxlen=KEPT)
+        self._last_closed: list[LogEntry] = []
+        self._windows: deque[Window] = deque(maxlen=KEPT_WINDOWS)
         self._drifting_since: int | None = None
 
     @property
     def has_reference(self) -> bool:
-        """Whether there is something to compare with yet."""
+        """Whether the reference is complete."""
         return self._reference is not None
 
-    def add(self, piece: Piece) -> None:
-        """Take the next piece."""
-        self._records += piece.records
-        if self._judge is None:
-            self._add_to_reference(piece)
-        elif (self._kept_until is None or piece.time > self._kept_until) and (
-            self._since is None or piece.time >= self._since
-        ):
-            self._open.append(piece)
-            self._open_weight += piece.weight
-            if self._open_weight >= self._window:
+    def add(self, entry: LogEntry) -> None:
+        """Add the next entry, to the reference or to the open window."""
+        self._records += entry.records
+        if self._detector is None:
+            self._add_to_reference(entry)
+        elif self._is_after_kept_reference(entry) and (self._since is None or entry.time >= self._since):
+            self._open.append(entry)
+            self._open_weight += entry.weight
+            if self._open_weight >= self._settings.window:
                 self._close(self._open)
-                self._closed, self._open, self._open_weight = self._open, [], 0
+                self._last_closed, self._open, self._open_weight = self._open, [], 0
 
-    def _add_to_reference(self, piece: Piece) -> None:
-        if not piece.records:
-            self._unanswered += 1
+    def _is_after_kept_reference(self, entry: LogEntry) -> bool:
+        return self._kept_reference_end is None or entry.time > self._kept_reference_end
+
+    def _add_to_reference(self, entry: LogEntry) -> None:
+        if not entry.records:
+            self._first_unanswered += 1
             return
-        self._first.append(piece)
-        if self._records >= self._least:
-            counted = Tally.of(self._first, self._unanswered)
-            self._reference = replace(counted, design_effect=design_effect(self._first))
-            self._judge = Judge(self._reference)
+        self._first_entries.append(entry)
+        if self._records >= self._settings.reference:
+            counts = BinCounts.of_entries(self._first_entries, self._first_unanswered)
+            self._reference = replace(counts, design_effect=design_effect(self._first_entries))
+            self._detector = DriftDetector(self._reference)
 
-    def _close(self, pieces: Sequence[Piece]) -> None:
-        assert self._judge is not None  # noqa: S101  windows are filled only once there is a reference
-        tally = Tally.of(pieces)
-        judgement = self._judge.judge(tally)
-        self._windows.append(Window(tally, judgement))
-        self._judged += 1
-        if not judgement.drifting:
+    def _close(self, entries: Sequence[LogEntry]) -> None:
+        assert self._detector is not None  # noqa: S101  a window is filled only once there is a reference
+        counts = BinCounts.of_entries(entries)
+        drift = self._detector.compare(counts)
+        self._windows.append(Window(counts, drift))
+        self._windows_compared += 1
+        if not drift.drifted:
             self._drifting_since = None
         elif self._drifting_since is None:
-            self._drifting_since = tally.start
+            self._drifting_since = counts.start
 
-    def watched(self, *, answering: bool, training: Tally | None) -> VersionWatched:
-        """The verdict, after the last piece."""
-        if self._open and self._closed:
-            self._close(_newest([*self._closed, *self._open], self._window))
-        first = self._reference or (Tally.of(self._first, self._unanswered) if self._first else None)
-        drifting = bool(self._windows) and bool(self._windows[-1].judgement.drifting)
-        return VersionWatched(
+    def summary(self, *, active: bool, training: BinCounts | None) -> VersionSummary:
+        """The version's summary; call it once, after the last entry."""
+        if self._open and self._last_closed:
+            self._close(_newest([*self._last_closed, *self._open], self._settings.window))
+        first = self._reference
+        if first is None and self._first_entries:
+            first = BinCounts.of_entries(self._first_entries, self._first_unanswered)
+        drifting = bool(self._windows) and bool(self._windows[-1].drift.drifted)
+        return VersionSummary(
             verdict="too few" if not self._windows else "drifting" if drifting else "steady",
-            answering=answering,
+            active=active,
             records=self._records,
             reference=self._reference,
-            since=self._drifting_since,
+            drifting_since=self._drifting_since,
             windows=tuple(self._windows),
-            judged=self._judged,
-            training=Judge(training).judge(first).psi if training and first else None,
+            windows_compared=self._windows_compared,
+            training_psi=DriftDetector(training).compare(first).psi if training and first else None,
         )
 
 
-def _newest(pieces: list[Piece], window: int) -> list[Piece]:
-    """The last pieces that still fill a window."""
-    weight, place = 0, len(pieces)
-    while place and weight < window:
-        place -= 1
-        weight += pieces[place].weight
-    return pieces[place:]
+def _newest(entries: list[LogEntry], window: int) -> list[LogEntry]:
+    """The fewest of the last entries that fill a window."""
+    weight, first = 0, len(entries)
+    while first and weight < window:
+        first -= 1
+        weight += entries[first].weight
+    return entries[first:]

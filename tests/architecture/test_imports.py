@@ -90,6 +90,10 @@ def test_the_package_and_its_parameters_load_nothing_heavy() -> None:
     assert not loaded("import pipeline, pipeline.errors, pipeline.files, pipeline.params, pipeline.progress") & HEAVY
 
 
+def test_the_registry_loads_mlflow_only_when_it_is_asked() -> None:
+    assert not loaded("from pipeline.registry import Registry\nRegistry('sqlite:///mlflow.db')") & HEAVY
+
+
 def test_help_loads_nothing_heavy() -> None:
     statement = (
         "import atexit, runpy\n"
@@ -165,3 +169,16 @@ def test_pure_modules_write_files_through_one_door() -> None:
     for name in (*stages, "data/sample", "report/write", "judge/gate"):
         module = ROOT / "pipeline" / f"{name}.py"
         assert not calls(module) & WRITERS, name
+
+
+def test_no_test_imports_another_test_or_a_conftest() -> None:
+    for module in (ROOT / "tests").rglob("*.py"):
+        parts = {part for name in imports(module) if name.startswith("tests.") for part in name.split(".")}
+        assert not {part for part in parts if part.startswith(("test_", "conftest"))}, module
+
+
+def test_conftest_and_fixtures_import_nothing_heavy_at_their_top() -> None:
+    names = sorted(path.stem for path in (ROOT / "tests/fixtures").glob("*.py"))
+    assert "trained" in names
+    statement = "import tests.conftest" + "".join(f", tests.fixtures.{name}" for name in names)
+    assert not loaded(statement) & (HEAVY - {"numpy"} | {"moto", "playwright"})

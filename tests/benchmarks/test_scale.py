@@ -1,24 +1,23 @@
 """docs/scale.md says what was measured and what the prices make of it."""
 
 import json
-import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from benchmarks.scaling import costs, days, measured, scale
-from benchmarks.scaling.costs import Asked
-from benchmarks.scaling.measured import Container, Measured, Size
-from benchmarks.scaling.simulation import Outcome
+from benchmarks.scaling import costs, days, measurements, page
+from benchmarks.scaling.costs import Workload
+from benchmarks.scaling.measurements import Size
+from benchmarks.scaling.simulation import TrafficOutcome
 from pipeline.errors import ModelFileError
 from pipeline.ship.cost import load
 from pipeline.ship.speed import PLATFORM_LOG_BYTES
 from tests.paths import ROOT
 
 PRICES = load(ROOT / "infra/prices.json")
-FOUND = measured.load(ROOT / measured.MEASURED)
+MEASURED = measurements.load(ROOT / measurements.PATH)
 
 SIZE = Size(
     memory_mb=1024,
@@ -40,41 +39,41 @@ SIZE = Size(
 
 
 def test_the_page_says_what_the_measurements_and_the_prices_say_now() -> None:
-    assert (ROOT / scale.PAGE).read_text(encoding="utf-8") == scale.page(FOUND, PRICES), (
-        "make it again with `python benchmarks/scale.py --again`"
+    assert (ROOT / page.PAGE).read_text(encoding="utf-8") == page.page(MEASURED, PRICES), (
+        "make it again with `python -m benchmarks.scaling --again`"
     )
 
 
 def test_the_page_is_another_one_with_another_price() -> None:
     dear = PRICES.prices["http_api"].model_copy(update={"usd": 7.77})
     other = PRICES.model_copy(update={"prices": {**PRICES.prices, "http_api": dear}})
-    size = Asked(SIZE, cold_share=0.0)
+    size = Workload(SIZE, cold_share=0.0)
     assert costs.by_part(size.cost(PRICES)) != costs.by_part(size.cost(other))
     assert "| `http_api` | 7.77 |" in costs.all_prices(other)
 
 
 def test_lambdas_own_lines_in_the_log_are_as_long_as_they_were_measured() -> None:
     # A digit more or less in a duration does not matter.
-    assert max(size.platform_log_bytes for size in FOUND.sizes) == pytest.approx(PLATFORM_LOG_BYTES, abs=3)
+    assert max(size.platform_log_bytes for size in MEASURED.sizes) == pytest.approx(PLATFORM_LOG_BYTES, abs=3)
 
 
 def test_a_cold_start_is_billed_its_initialisation_or_with_snapstart_its_restore() -> None:
-    asked = Asked(SIZE, cold_share=0.01)
+    workload = Workload(SIZE, cold_share=0.01)
     rate, restore = (PRICES.usd(name) for name in ("lambda_x86_64", "snapstart_restore"))
-    assert asked.cost(PRICES).starts == pytest.approx(10_000 * 0.9 * rate)
-    assert asked.cost(PRICES, snapstart=True).starts == pytest.approx(10_000 * (0.15 * rate + restore))
+    assert workload.cost(PRICES).starts == pytest.approx(10_000 * 0.9 * rate)
+    assert workload.cost(PRICES, snapstart=True).starts == pytest.approx(10_000 * (0.15 * rate + restore))
 
 
 def test_at_the_break_even_both_cost_the_same_a_month() -> None:
-    asked = Asked(SIZE, cold_share=0.0)
-    millions = asked.even(PRICES, 0.25)
-    own = asked.cost(PRICES)
+    workload = Workload(SIZE, cold_share=0.0)
+    millions = workload.break_even(PRICES, 0.25)
+    own = workload.cost(PRICES)
     task = 730 * (0.25 * 0.04048 + 0.5 * 0.004445 + 0.0225)
     assert millions * (own.compute + own.gateway) == pytest.approx(task + millions * 0.008 * 40_000 / 3600)
 
 
 def test_parts_are_drawn_to_scale() -> None:
-    parts = replace(Asked(SIZE, 0.0).cost(PRICES), requests=1, duration=0, starts=0, gateway=3, logs=1, data_out=0)
+    parts = replace(Workload(SIZE, 0.0).cost(PRICES), requests=1, duration=0, starts=0, gateway=3, logs=1, data_out=0)
     lines = costs.by_part(parts).splitlines()[1:-1]
     assert [line.count("█") for line in lines] == [10, 0, 0, 30, 10, 0]
 
@@ -98,44 +97,32 @@ def test_the_bursty_day_has_its_night_and_its_bursts() -> None:
     ("refused", "told"),
     [((0, 0), "yes"), ((7, 0), "no: 7 refused by the gateway"), ((1_000, 2), "no: 1,000 refused by the gateway and 2")],
 )
-def test_a_case_says_whether_the_quotas_gave_and_who_refused(refused: tuple[int, int], told: str) -> None:
-    found = Outcome(5_000, 0, *refused, median=0.1, p95=0.1, p99=0.1, busiest=1, environments=1)
-    assert days.gave(found).startswith(told)
+def test_a_case_says_whether_the_quotas_allowed_it_and_who_refused(refused: tuple[int, int], told: str) -> None:
+    outcome = TrafficOutcome(5_000, 0, *refused, median=0.1, p95=0.1, p99=0.1, busiest=1, environments=1)
+    assert days.quotas_allow(outcome).startswith(told)
 
 
 def test_quantiles_are_the_middles_of_equal_parts() -> None:
-    assert measured.quantiles([5, 1, 4, 2, 3, 6], 3) == (2, 4, 6)
-    assert len(measured.quantiles([1.0] * 280)) == 100
+    assert measurements.quantiles([5, 1, 4, 2, 3, 6], 3) == (2, 4, 6)
+    assert len(measurements.quantiles([1.0] * 280)) == 100
 
 
 def test_measurements_of_another_version_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "scale.json"
     with pytest.raises(ModelFileError, match=r"does not exist: make it with `make scale`"):
-        measured.load(path)
+        measurements.load(path)
     path.write_text(json.dumps({"machine": "x"}))
     with pytest.raises(ModelFileError, match="is not what `make scale` writes now"):
-        measured.load(path)
+        measurements.load(path)
 
 
 def test_what_was_measured_is_plausible() -> None:
     """A page made while something was broken would be fresh as well."""
-    assert [size.memory_mb for size in FOUND.sizes] == [256, 512, 1024, 1769, 3008]
-    for size in FOUND.sizes:
+    assert [size.memory_mb for size in MEASURED.sizes] == [256, 512, 1024, 1769, 3008]
+    for size in MEASURED.sizes:
         assert len(size.spaced) == 100
         assert 0 < size.spaced[0] <= size.billed
         assert max(size.spaced) < min(size.first)
-    for smaller, larger in pairwise(FOUND.sizes[:4]):
+    for smaller, larger in pairwise(MEASURED.sizes[:4]):
         assert min(smaller.first) > max(larger.first), "more memory is more processor, up to one core"
-    assert FOUND.containers[0].a_second < FOUND.containers[-1].a_second
-
-
-def test_the_page_can_be_made_of_any_measurements() -> None:
-    sizes = (SIZE.model_copy(update={"memory_mb": 1769}),)
-    task = Container(vcpu=0.25, clients=1, a_second=100.0, median=5.0, p99=9.0)
-    found = Measured.model_validate(FOUND.model_dump() | {"sizes": sizes, "containers": (task,)})
-    page = scale.page(found, PRICES)
-    assert (
-        "- With 1,769 MB a warm prediction takes 2.0 ms and is billed 2.5 ms on average; a cold start takes 1,000 ms"
-        in page
-    )
-    assert not re.search(r"\bnan\b|\binf\b|None", page)
+    assert MEASURED.containers[0].a_second < MEASURED.containers[-1].a_second

@@ -1,23 +1,25 @@
-"""What becomes of requests under Lambda's quotas, told by hand for a few arrivals."""
+"""What becomes of requests under Lambda's quotas, worked out by hand for a few arrivals."""
 
 import itertools
 from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.scaling.simulation import Bucket, Function, Outcome, Quotas, arrivals, simulate
+from benchmarks.scaling.fleet import TokenBucket
+from benchmarks.scaling.quotas import Quotas
+from benchmarks.scaling.simulation import Function, TrafficOutcome, arrivals, simulate
 
 TENTH = Function(warm=[0.1], cold=[1.0])
 
 
 @pytest.mark.parametrize(
-    ("times", "function", "quotas", "found"),
+    ("times", "function", "quotas", "fates"),
     [
         # One after another: the first is cold, the environment is used again and again.
         ([0, 1, 1.1, 1.3], TENTH, Quotas(), (1, 0, 0, 1, 1)),
-        # Whoever comes while it is busy waits for another one to start.
+        # A request that comes while it is busy waits for another one to start.
         ([0, 0.5, 2, 2.05], TENTH, Quotas(), (2, 0, 0, 2, 2)),
-        # After five minutes of nobody it is gone; a little earlier it is not.
+        # After five idle minutes it is gone; a little earlier it is not.
         ([0, 301.1], TENTH, Quotas(), (2, 0, 0, 1, 1)),
         ([0, 300.9], TENTH, Quotas(), (1, 0, 0, 1, 1)),
         # The one that answered last is asked first, so the other grows old, and two at once start another.
@@ -38,18 +40,18 @@ TENTH = Function(warm=[0.1], cold=[1.0])
         ([0, 0, 0], Function([0.1], [1.0], ready=1), Quotas(concurrency=2), (1, 0, 1, 2, 2)),
     ],
 )
-def test_a_few_arrivals_have_the_fate_that_one_finds_by_hand(
-    times: list[float], function: Function, quotas: Quotas, found: tuple[int, ...]
+def test_a_few_arrivals_have_the_fate_worked_out_by_hand(
+    times: list[float], function: Function, quotas: Quotas, fates: tuple[int, ...]
 ) -> None:
-    told = simulate(times, function, quotas)
-    fates = (told.cold, told.refused_by_gateway, told.refused_by_lambda, told.busiest, told.environments)
-    assert fates == found
-    assert told.requests == len(times)
+    outcome = simulate(times, function, quotas)
+    counts = (outcome.cold, outcome.refused_by_gateway, outcome.refused_by_lambda)
+    assert (*counts, outcome.busiest, outcome.environments) == fates
+    assert outcome.requests == len(times)
 
 
-def test_times_and_environments_are_told_of_those_who_were_answered() -> None:
+def test_times_and_environments_are_those_of_answered_requests() -> None:
     times = [0.0, 0.5, *(2.0 + step for step in range(98))]
-    assert simulate(times, TENTH) == Outcome(
+    assert simulate(times, TENTH) == TrafficOutcome(
         requests=100,
         cold=2,
         refused_by_gateway=0,
@@ -63,12 +65,12 @@ def test_times_and_environments_are_told_of_those_who_were_answered() -> None:
 
 
 def test_shares_are_of_the_answered() -> None:
-    told = Outcome(10, 2, 1, 4, median=0.1, p95=0.1, p99=0.1, busiest=1, environments=1)
-    assert (told.answered, told.cold_share) == (5, 0.4)
+    outcome = TrafficOutcome(10, 2, 1, 4, median=0.1, p95=0.1, p99=0.1, busiest=1, environments=1)
+    assert (outcome.answered, outcome.cold_share) == (5, 0.4)
 
 
-def test_nobody_at_all_is_no_answer() -> None:
-    with pytest.raises(ValueError, match="nobody was answered"):
+def test_no_arrivals_at_all_are_refused() -> None:
+    with pytest.raises(ValueError, match="no request was answered"):
         simulate([], TENTH)
 
 
@@ -96,7 +98,7 @@ def test_people_arrive_at_the_rate_that_is_expected() -> None:
 
 def test_a_bucket_gives_what_came_back_and_never_more_than_it_holds() -> None:
     def taken(times: Iterator[float]) -> list[bool]:
-        bucket = Bucket(rate=1.0, size=2.0)
+        bucket = TokenBucket(rate=1.0, size=2.0)
         return [bucket.take(time) for time in times]
 
     assert taken(iter([0, 0, 0, 0.5, 1.0, 1.0])) == [True, True, False, False, True, False]

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from lambda_api.contract import LEVELS, columns
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.fixtures.browser import DESKTOP, PHONE
 
 pytestmark = pytest.mark.xdist_group("browser")
 

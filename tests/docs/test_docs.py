@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.files import Layout
+from pipeline.params import Params
 from pipeline.report import write as report
 from tests.paths import ROOT
 
@@ -45,11 +46,11 @@ def test_the_data_dictionary_says_what_the_contract_says_now() -> None:
     )
 
 
-def test_the_model_card_says_what_the_reports_say_now() -> None:
+def test_the_model_card_says_what_the_reports_say_now(params: Params) -> None:
     layout = Layout(ROOT)
     if not layout.metrics.is_file():
         pytest.skip("there are no reports in this folder: run `make run`")
-    assert layout.model_card.read_text(encoding="utf-8") == report.model_card(layout), (
+    assert layout.model_card.read_text(encoding="utf-8") == report.model_card(layout, params.data.published), (
         "make it again with `pipeline report`"
     )
 

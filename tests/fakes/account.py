@@ -25,10 +25,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from urllib.request import Request, urlopen
 from xml.sax.saxutils import escape
 
-import boto3
-
 from pipeline.ship import gateway
-from pipeline.ship.emulate import Emulated, emulated
+from pipeline.ship.emulate import EmulatedFunction, emulated
 from tests.fakes.cloudformation import Stack
 from tests.fakes.lambda_endpoint import endpoint
 from tests.paths import ROOT
@@ -66,6 +64,8 @@ class Account:
     def client(self, service: str) -> Any:
         """moto's service."""
         keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+        import boto3
+
         return boto3.client(service, endpoint_url=self.moto, region_name=REGION, **keys)
 
     def answers(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -224,14 +224,14 @@ class Account:
         variables = json.loads((self.folder / f"{version}.json").read_text())
         return emulated(self.folder / version, variables, self.tools)
 
-    def running(self, version: str) -> Emulated:
+    def running(self, version: str) -> EmulatedFunction:
         """A published version, started where it is not running."""
         if version not in self.started:
             self.started[version] = self._stopped.enter_context(self._emulated(version))
         return self.started[version]
 
     def __post_init__(self) -> None:
-        self.started: dict[str, Emulated] = {}
+        self.started: dict[str, EmulatedFunction] = {}
         self._stopped = ExitStack()
 
     def close(self) -> None:

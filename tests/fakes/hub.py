@@ -16,8 +16,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from pipeline.registry import Registry
 from tests.fakes.github import TOKEN
 from tests.fixtures.project import Project
@@ -208,6 +206,8 @@ class Hub:
     def client(self, service: str) -> Any:
         """A client of the fake AWS."""
         names = {"aws_access_key_id": KEYS["AWS_ACCESS_KEY_ID"], "aws_secret_access_key": KEYS["AWS_SECRET_ACCESS_KEY"]}
+        import boto3
+
         return boto3.client(service, endpoint_url=self.s3, region_name=REGION, **names)
 
     def state(self) -> dict[str, str]:

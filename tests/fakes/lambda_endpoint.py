@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
 
-from pipeline.ship.emulate import Emulated, EmulationError
+from pipeline.ship.emulate import EmulatedFunction, EmulationError
 
 VERSION = "arn:aws:lambda:eu-central-1:123456789012:function:obesity-levels-dev:7"
 INVOKE = f"/2015-03-31/functions/{VERSION}/invocations"
@@ -25,7 +25,7 @@ class Endpoint:
 
 
 @contextmanager
-def endpoint(function: Emulated | None) -> Iterator[Endpoint]:
+def endpoint(function: EmulatedFunction | None) -> Iterator[Endpoint]:
     """The endpoints of Lambda and CodeDeploy; a function of None never answers."""
     found = Endpoint("")
     stop = threading.Event()
@@ -43,7 +43,7 @@ def endpoint(function: Emulated | None) -> Iterator[Endpoint]:
             else:
                 self.invoke(function, body)
 
-        def invoke(self, function: Emulated, event: dict[str, Any]) -> None:
+        def invoke(self, function: EmulatedFunction, event: dict[str, Any]) -> None:
             try:
                 self.answer(function.invoke(event))
             except EmulationError as error:

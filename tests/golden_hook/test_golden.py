@@ -1,4 +1,4 @@
-"""Golden answers against services that give them, give others, or are another model."""
+"""Golden answers, from services that give them, that give others, or that serve another model."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from golden_hook.golden import Ask, SilentError, differences
+from golden_hook.golden import CallService, NoAnswerError, differences
 from lambda_api.requests import Reader
 from lambda_api.service import Service
 
@@ -20,10 +20,10 @@ def golden(model_dir: Path) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def asked(service: Service) -> Ask:
-    """Asks the small model's own service."""
+def call(service: Service) -> CallService:
+    """Sends requests to the small model's own service."""
 
-    def ask(method: str, path: str, body: bytes | None) -> tuple[int, Any]:
+    def answer(method: str, path: str, body: bytes | None) -> tuple[int, Any]:
         if (method, path) == ("GET", "/model_info"):
             return 200, service.info().model_dump(mode="json")
         assert body is not None
@@ -31,75 +31,75 @@ def asked(service: Service) -> Ask:
             return 200, service.answer([READER.one("application/json", body)]).answers[0]
         return 200, {"predictions": service.answer(READER.batch("application/json", body)).answers}
 
-    return ask
+    return answer
 
 
-def changed(asked: Ask, where: str, change: Callable[[Any], object]) -> Ask:
+def changed(call: CallService, where: str, change: Callable[[Any], object]) -> CallService:
     """The same service, but for one path."""
 
-    def ask(method: str, path: str, body: bytes | None) -> tuple[int, Any]:
-        status, answer = asked(method, path, body)
+    def changed_call(method: str, path: str, body: bytes | None) -> tuple[int, Any]:
+        status, answer = call(method, path, body)
         if path == where:
             answer = json.loads(json.dumps(answer))
             change(answer)
         return status, answer
 
-    return ask
+    return changed_call
 
 
-def test_the_model_that_the_golden_answers_were_made_with_passes(golden: bytes, asked: Ask) -> None:
-    assert differences(golden, asked) == ()
+def test_the_model_that_the_golden_answers_were_made_with_passes(golden: bytes, call: CallService) -> None:
+    assert differences(golden, call) == ()
 
 
-def test_another_file_of_golden_answers_or_another_model_is_told_by_its_digest(golden: bytes, asked: Ask) -> None:
+def test_other_golden_answers_or_another_model_are_named_by_their_digests(golden: bytes, call: CallService) -> None:
     other = golden + b"\n"
-    (told,) = differences(other, asked)
-    assert told.startswith("the model that answers has golden_sha256 ")
-    (told,) = differences(golden, changed(asked, "/model_info", lambda info: info.update(model_sha256="0" * 64)))
-    assert told.startswith(f"the model that answers has model_sha256 {'0' * 64}, expected ")
-    assert told.endswith(": package and build again")
+    (difference,) = differences(other, call)
+    assert difference.startswith("the model that answers has golden_sha256 ")
+    (difference,) = differences(golden, changed(call, "/model_info", lambda info: info.update(model_sha256="0" * 64)))
+    assert difference.startswith(f"the model that answers has model_sha256 {'0' * 64}, expected ")
+    assert difference.endswith(": package and build again")
 
 
-def test_another_label_is_told_with_its_record_and_what_was_expected(golden: bytes, asked: Ask) -> None:
+def test_another_class_is_reported_with_its_record_and_the_expected_one(golden: bytes, call: CallService) -> None:
     expected = json.loads(golden)["cases"][1]["prediction"]
 
     def change(answer: Any) -> None:
         answer["predictions"][1]["prediction"] = "Nothing"
 
-    assert differences(golden, changed(asked, "/predict_batch", change)) == (
+    assert differences(golden, changed(call, "/predict_batch", change)) == (
         f"/predict_batch, record 2: Nothing, expected {expected}",
     )
 
 
-def test_a_probability_that_moved_by_more_than_rounding_is_told(golden: bytes, asked: Ask) -> None:
+def test_a_probability_that_differs_by_more_than_rounding_is_reported(golden: bytes, call: CallService) -> None:
     def change(answer: Any) -> None:
         answer["probabilities"]["Obesity_Type_I"] += 0.25
 
-    assert differences(golden, changed(asked, "/predict", change)) == (
+    assert differences(golden, changed(call, "/predict", change)) == (
         "/predict, record 1: a probability differs by 2.5e-01",
     )
 
 
-def test_many_differences_are_counted(golden: bytes, asked: Ask) -> None:
+def test_many_differences_are_counted(golden: bytes, call: CallService) -> None:
     def change(answer: Any) -> None:
         for one in answer["predictions"]:
             one["prediction"] = "Nothing"
 
-    found = differences(golden, changed(asked, "/predict_batch", change))
-    assert len(found) == 6
-    assert found[-1] == f"(+{len(json.loads(golden)['cases']) - 5} more)"
+    shown = differences(golden, changed(call, "/predict_batch", change))
+    assert len(shown) == 6
+    assert shown[-1] == f"(+{len(json.loads(golden)['cases']) - 5} more)"
 
 
 @pytest.mark.parametrize("path", ["/model_info", "/predict", "/predict_batch"])
-def test_an_answer_other_than_200_is_told(golden: bytes, asked: Ask, path: str) -> None:
-    def ask(method: str, where: str, body: bytes | None) -> tuple[int, Any]:
-        return (503, {}) if where == path else asked(method, where, body)
+def test_an_answer_other_than_200_is_reported(golden: bytes, call: CallService, path: str) -> None:
+    def changed_call(method: str, where: str, body: bytes | None) -> tuple[int, Any]:
+        return (503, {}) if where == path else call(method, where, body)
 
-    assert differences(golden, ask) == (f"{path} answers 503, expected 200",)
+    assert differences(golden, changed_call) == (f"{path} answers 503, expected 200",)
 
 
-def test_a_service_that_is_silent_is_told_in_its_own_words(golden: bytes) -> None:
-    def ask(_method: str, path: str, _body: bytes | None) -> tuple[int, Any]:
-        raise SilentError(f"{path}: timed out")
+def test_a_service_that_does_not_answer_is_reported_with_the_reason(golden: bytes) -> None:
+    def changed_call(_method: str, path: str, _body: bytes | None) -> tuple[int, Any]:
+        raise NoAnswerError(f"{path}: timed out")
 
-    assert differences(golden, ask) == ("/model_info: timed out",)
+    assert differences(golden, changed_call) == ("/model_info: timed out",)

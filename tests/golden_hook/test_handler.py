@@ -1,4 +1,4 @@
-"""The hook in Lambda's own runtime, against the packaged function in another: what CodeDeploy is told."""
+"""The hook in Lambda's own runtime, against the packaged function in another: the result it sends to CodeDeploy."""
 
 import json
 import shutil
@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.files import digest
 from pipeline.ship import bundle
-from pipeline.ship.emulate import Emulated, emulated, template_environment
+from pipeline.ship.emulate import EmulatedFunction, emulated, template_environment
 from tests.fakes.lambda_endpoint import VERSION, endpoint
 from tests.paths import ROOT
 
@@ -28,8 +28,8 @@ def hook(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def judged(hook: Path, function: Emulated | None, tools: Path, seconds: float = 35) -> tuple[str, list[str]]:
-    """What the hook found, and what CodeDeploy was told."""
+def judged(hook: Path, function: EmulatedFunction | None, tools: Path, seconds: float = 35) -> tuple[str, list[str]]:
+    """The status that CodeDeploy got, and the differences that the hook found."""
     with endpoint(function) as aws:
         environment = {
             "NEW_VERSION": VERSION,
@@ -55,7 +55,7 @@ def copy(built: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def function(built: Path, tools: Path) -> Iterator[Emulated]:
+def function(built: Path, tools: Path) -> Iterator[EmulatedFunction]:
     with emulated(built, template_environment(ROOT / "template.yaml"), tools) as running:
         yield running
 
@@ -69,17 +69,17 @@ def test_the_hook_is_its_code_and_the_golden_answers_and_is_the_same_from_every_
     hook: Path, model_dir: Path, tmp_path: Path
 ) -> None:
     bundle.build_hook(tmp_path / "again", model_dir)
-    assert {path.stat().st_mtime for path in bundle.files(hook)} == {315532800.0}
-    assert sorted(path.relative_to(hook).as_posix() for path in bundle.files(hook)) == [
+    assert {path.stat().st_mtime for path in bundle.list_files(hook)} == {315532800.0}
+    assert sorted(path.relative_to(hook).as_posix() for path in bundle.list_files(hook)) == [
         "golden.json",
         "golden_hook/__init__.py",
         "golden_hook/golden.py",
         "golden_hook/handler.py",
     ]
-    assert bundle.digest(tmp_path / "again") == bundle.digest(hook)
+    assert bundle.folder_digest(tmp_path / "again") == bundle.folder_digest(hook)
 
 
-def test_the_packaged_model_passes_and_codedeploy_goes_on(hook: Path, function: Emulated, tools: Path) -> None:
+def test_the_packaged_model_passes_and_codedeploy_goes_on(hook: Path, function: EmulatedFunction, tools: Path) -> None:
     assert judged(hook, function, tools) == ("Succeeded", [])
 
 
@@ -106,9 +106,9 @@ def test_another_model_than_the_golden_answers_were_made_with_stops_the_deployme
     path.write_bytes(flipped(path.read_bytes()))
     change(copy, model_sha256=digest(path.read_bytes()))
 
-    status, (told,) = of(copy, hook, tools)
+    status, (problem,) = of(copy, hook, tools)
     assert status == "Failed"
-    assert told.startswith(f"the model that answers has model_sha256 {digest(path.read_bytes())}, expected ")
+    assert problem.startswith(f"the model that answers has model_sha256 {digest(path.read_bytes())}, expected ")
 
 
 def test_a_model_with_one_flipped_tree_stops_the_deployment_though_every_digest_fits(
@@ -121,30 +121,30 @@ def test_a_model_with_one_flipped_tree_stops_the_deployment_though_every_digest_
     shutil.copytree(hook, tmp_path / "hook")
     (tmp_path / "hook/golden.json").write_bytes(golden)
 
-    status, found = of(copy, tmp_path / "hook", tools)
+    status, problems = of(copy, tmp_path / "hook", tools)
     assert status == "Failed"
-    assert found
-    assert all(told.startswith("/predict") for told in found[:5]), found
+    assert problems
+    assert all(problem.startswith("/predict") for problem in problems[:5]), problems
 
 
-def test_a_function_without_its_model_stops_the_deployment_in_its_own_words(
+def test_a_function_without_its_model_stops_the_deployment_with_its_own_message(
     hook: Path, copy: Path, tools: Path
 ) -> None:
     (copy / "model/model.onnx").unlink()
-    status, (told,) = of(copy, hook, tools)
+    status, (problem,) = of(copy, hook, tools)
     assert status == "Failed"
-    assert "The service does not start: " in told
-    assert "model.onnx cannot be read" in told
+    assert "The service does not start: " in problem
+    assert "model.onnx cannot be read" in problem
 
 
 def test_a_model_of_another_contract_stops_the_deployment(hook: Path, copy: Path, tools: Path) -> None:
     change(copy, contract="0" * 64)
-    status, (told,) = of(copy, hook, tools)
+    status, (problem,) = of(copy, hook, tools)
     assert status == "Failed"
-    assert "the model was made for contract 000" in told
+    assert "the model was made for contract 000" in problem
 
 
 def test_a_function_that_never_answers_stops_the_deployment(hook: Path, tools: Path) -> None:
-    status, (told,) = judged(hook, None, tools, seconds=1)
+    status, (problem,) = judged(hook, None, tools, seconds=1)
     assert status == "Failed"
-    assert told.startswith("it could not be judged: ReadTimeoutError: ")
+    assert problem.startswith("it could not be checked: ReadTimeoutError: ")

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.fakes.cloudformation import Stack
 from tests.fakes.iam import allows, statements
-from tests.infra.conftest import read
+from tests.fixtures.templates import read
 
 Policy = Mapping[str, Any]
 
@@ -28,15 +28,15 @@ def policies(stack: Stack, role: str) -> list[Policy]:
     """The documents of a role, its own and the managed ones."""
     properties = stack.resources[role]["Properties"]
     managed = [stack.resources[name]["Properties"] for name in properties.get("ManagedPolicyArns", [])]
-    return [found["PolicyDocument"] for found in [*properties.get("Policies", []), *managed]]
+    return [policy["PolicyDocument"] for policy in [*properties.get("Policies", []), *managed]]
 
 
 def everything(stack: Stack) -> list[Mapping[str, Any]]:
     """Every statement of the policies that a stack makes for roles."""
     inline = [role.get("Policies", []) for role in stack.of("AWS::IAM::Role").values()]
-    documents = [policy["PolicyDocument"] for found in inline for policy in found]
+    documents = [policy["PolicyDocument"] for policies_of_role in inline for policy in policies_of_role]
     return statements(
-        [*documents, *(found["PolicyDocument"] for found in stack.of("AWS::IAM::ManagedPolicy").values())]
+        [*documents, *(policy["PolicyDocument"] for policy in stack.of("AWS::IAM::ManagedPolicy").values())]
     )
 
 
@@ -44,5 +44,5 @@ def may(documents: Iterable[Policy], action: str, resource: str, **context: str)
     """Whether policies together allow an action; `stage` is the role's tag."""
     keys = {"stage": "aws:PrincipalTag/stage", "boundary": "iam:PermissionsBoundary", "tagged": "aws:RequestTag/stage"}
     keys |= {"passed_to": "iam:PassedToService"}
-    found = {"Statement": statements(documents)}
-    return allows(found, action, resource, {keys[name]: value for name, value in context.items()})
+    combined = {"Statement": statements(documents)}
+    return allows(combined, action, resource, {keys[name]: value for name, value in context.items()})

@@ -22,7 +22,7 @@ FUNCTION = (
     {"ConcurrentExecutions", "Duration", "Errors", "Invocations", "Throttles"},
     ({"FunctionName"}, {"FunctionName", "Resource"}, {"FunctionName", "Resource", "ExecutedVersion"}),
 )
-OURS = "ObesityLevels/obesity-levels-dev"
+NAMESPACE = "ObesityLevels/obesity-levels-dev"
 
 
 def metrics_of(lines: list[dict[str, Any]]) -> set[Metric]:
@@ -45,7 +45,7 @@ def stack(deployed: Deployed) -> Stack:
 def lines(service: Service, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """One line of each kind that the service writes."""
     record = Record.model_validate(example())
-    telemetry = Telemetry("3", namespace=OURS)
+    telemetry = Telemetry("3", namespace=NAMESPACE)
     telemetry.predicted("id", service.answer([record]), 0.0)
     telemetry.predicted_batch("id", service.answer([record, record]), 0.0)
     telemetry.refused("id", 422, {})
@@ -64,8 +64,8 @@ def existing(stack: Stack, lines: list[dict[str, Any]]) -> set[Metric]:
     }
     filtered = {
         (made["MetricNamespace"], made["MetricName"], frozenset[str]())
-        for found in stack.of("AWS::Logs::MetricFilter").values()
-        for made in found["MetricTransformations"]
+        for metric_filter in stack.of("AWS::Logs::MetricFilter").values()
+        for made in metric_filter["MetricTransformations"]
     }
     return aws | filtered | metrics_of(lines)
 
@@ -112,11 +112,11 @@ def test_the_alarms_together_see_what_can_go_wrong(stack: Stack) -> None:
 
 
 def test_the_filter_counts_the_lines_of_bugs_and_no_others(stack: Stack, lines: list[dict[str, Any]]) -> None:
-    ((_, found),) = stack.of("AWS::Logs::MetricFilter").items()
-    field, value = re.fullmatch(r'\{ \$\.(\w+) = "(\w+)" \}', found["FilterPattern"]).groups()  # type: ignore[union-attr]
+    ((_, metric_filter),) = stack.of("AWS::Logs::MetricFilter").items()
+    field, value = re.fullmatch(r'\{ \$\.(\w+) = "(\w+)" \}', metric_filter["FilterPattern"]).groups()  # type: ignore[union-attr]
 
     assert [line[field] == value for line in lines] == [False, False, False, True]
-    assert found["LogGroupName"] == stack.resources["ApiFunction"]["Properties"]["LoggingConfig"]["LogGroup"]
+    assert metric_filter["LogGroupName"] == stack.resources["ApiFunction"]["Properties"]["LoggingConfig"]["LogGroup"]
 
 
 def test_only_this_stacks_alarms_may_write_to_the_topic(stack: Stack) -> None:
@@ -159,10 +159,10 @@ def test_every_metric_on_the_dashboard_exists(stack: Stack, existing: set[Metric
 
 def fields(line: dict[str, Any], prefix: str = "") -> set[str]:
     """The names by which a query reaches a line's values."""
-    found = set()
+    names = set()
     for name, value in line.items():
-        found |= {prefix + name} | (fields(value, f"{prefix}{name}.") if isinstance(value, dict) else set())
-    return found
+        names |= {prefix + name} | (fields(value, f"{prefix}{name}.") if isinstance(value, dict) else set())
+    return names
 
 
 WORDS = set(re.findall(r"\w+", "filter in and parse as stats sum avg by bin coalesce strcontains concat least h d 1h"))

@@ -6,7 +6,6 @@ against its policies, as IAM does, but for conditions.
 """
 
 import json
-import logging
 import os
 import shutil
 import subprocess
@@ -21,16 +20,15 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
 from pipeline.errors import PipelineError
 from pipeline.registry import Registry
 from pipeline.registry.remote_store import pull, push
 from tests.fakes.cloudformation import Stack
-from tests.infra.conftest import read
+from tests.fixtures.registry import copy_registry
+from tests.fixtures.templates import read
 from tests.infra.roles import NUMBERS, OWNER
 from tests.paths import ROOT
-from tests.pipeline.registry.test_remote_store import home
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Tried to parse AWS:UserWarning"),
@@ -84,19 +82,15 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made() -> Iterator[Made]:
+def made(moto: str) -> Made:
     """The one-time stack of ada's repository."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    address = f"http://localhost:{server.get_host_and_port()[1]}"
     parameters = OWNER | NUMBERS
     client = boto3.client(
         "cloudformation",
-        endpoint_url=address,
+        endpoint_url=moto,
         region_name=REGION,
         aws_access_key_id="owner",
-        aws_secret_access_key="owner",  # noqa: S106  nobody's
+        aws_secret_access_key="owner",  # noqa: S106  invented
     )
     client.create_stack(
         StackName="obesity-levels-bootstrap",
@@ -104,20 +98,19 @@ def made() -> Iterator[Made]:
         Capabilities=["CAPABILITY_NAMED_IAM"],
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
     )
-    (told,) = client.describe_stacks(StackName="obesity-levels-bootstrap")["Stacks"]
-    assert told["StackStatus"] == "CREATE_COMPLETE"
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in told["Outputs"]}
+    (stack,) = client.describe_stacks(StackName="obesity-levels-bootstrap")["Stacks"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE"
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     resources = client.list_stack_resources(StackName="obesity-levels-bootstrap")["StackResourceSummaries"]
     names = {item["LogicalResourceId"]: item.get("PhysicalResourceId", "") for item in resources}
     names |= {"Bucket": outputs["BucketName"], "Bucket.Arn": f"arn:aws:s3:::{outputs['BucketName']}"}
-    found = Made(address, outputs, Stack(read("infra/bootstrap.yaml"), parameters, names))
+    found = Made(moto, outputs, Stack(read("infra/bootstrap.yaml"), parameters, names))
     complete(found, names)
-    yield found
-    server.stop()
+    return found
 
 
 def complete(made: Made, names: Mapping[str, str]) -> None:
-    """Ask for what moto's CloudFormation leaves out."""
+    """Make what moto's CloudFormation leaves out."""
     iam, s3, resources = made.client("iam"), made.client("s3"), made.stack.resources
     provider, bucket = resources["GitHub"]["Properties"], resources["Bucket"]["Properties"]
     iam.create_open_id_connect_provider(Url=provider["Url"], ClientIDList=provider["ClientIdList"])
@@ -138,14 +131,14 @@ def complete(made: Made, names: Mapping[str, str]) -> None:
 
 def lifecycle(rule: dict[str, Any]) -> dict[str, Any]:
     """A rule as S3 names its parts, which CloudFormation names a little differently."""
-    found = {"ID": rule["Id"], "Status": rule["Status"], "Filter": {"Prefix": ""}}
+    s3_rule = {"ID": rule["Id"], "Status": rule["Status"], "Filter": {"Prefix": ""}}
     if "AbortIncompleteMultipartUpload" in rule:
-        found["AbortIncompleteMultipartUpload"] = rule["AbortIncompleteMultipartUpload"]
+        s3_rule["AbortIncompleteMultipartUpload"] = rule["AbortIncompleteMultipartUpload"]
     if "NoncurrentVersionExpiration" in rule:
         days = int(rule["NoncurrentVersionExpiration"]["NoncurrentDays"])
-        found["NoncurrentVersionExpiration"] = {"NoncurrentDays": days}
-        found["Expiration"] = {"ExpiredObjectDeleteMarker": rule["ExpiredObjectDeleteMarker"]}
-    return found
+        s3_rule["NoncurrentVersionExpiration"] = {"NoncurrentDays": days}
+        s3_rule["Expiration"] = {"ExpiredObjectDeleteMarker": rule["ExpiredObjectDeleteMarker"]}
+    return s3_rule
 
 
 def test_the_bucket_keeps_what_was_replaced_for_a_while_is_encrypted_and_private(made: Made) -> None:
@@ -178,8 +171,8 @@ def test_the_bucket_refuses_connections_that_are_not_encrypted_or_in_an_old_way(
         s3.delete_bucket_policy(Bucket=bucket)
 
     everything = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
-    said = [[found[part] for part in ("Effect", "Action", "Resource", "Condition")] for found in policy["Statement"]]
-    assert said == [
+    parts = ("Effect", "Action", "Resource", "Condition")
+    assert [[statement[part] for part in parts] for statement in policy["Statement"]] == [
         ["Deny", "s3:*", everything, {"Bool": {"aws:SecureTransport": "false"}}],
         ["Deny", "s3:*", everything, {"NumericLessThan": {"s3:TlsVersion": "1.2"}}],
     ]
@@ -235,10 +228,10 @@ def test_the_roles_that_github_takes_are_there_and_trust_its_provider(made: Made
     ]
     for output, name in roles.items():
         expected = made.stack.resources[output.removesuffix("Arn")]["Properties"]
-        found = iam.get_role(RoleName=name)["Role"]
-        conditions = [statement["Condition"] for statement in found["AssumeRolePolicyDocument"]["Statement"]]
+        actual = iam.get_role(RoleName=name)["Role"]
+        conditions = [statement["Condition"] for statement in actual["AssumeRolePolicyDocument"]["Statement"]]
         assert conditions == [statement["Condition"] for statement in expected["AssumeRolePolicyDocument"]["Statement"]]
-        assert found["Tags"] == expected["Tags"]
+        assert actual["Tags"] == expected["Tags"]
     boundary = iam.get_policy(PolicyArn=f"arn:aws:iam::123456789012:policy/{made.outputs['PermissionsBoundary']}")
     assert boundary["Policy"]["PolicyName"] == "obesity-levels-boundary"
 
@@ -254,7 +247,7 @@ def shell(made: Made, role: str) -> dict[str, str]:
 def test_main_publishes_the_registry_and_a_pull_request_reads_it_and_cannot_write(
     made: Made, two_versions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home(tmp_path / "main", two_versions, "*.onnx")
+    copy_registry(two_versions, tmp_path / "main", "*.onnx")
     mine, theirs = (Registry(f"sqlite:///{tmp_path}/{name}/mlflow.db") for name in ("main", "pull request"))
     publish, review = shell(made, "PublishRole"), shell(made, "ReadRole")
     url = made.outputs["RegistryUrl"]

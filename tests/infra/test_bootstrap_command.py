@@ -1,4 +1,4 @@
-"""`pipeline bootstrap`: whose repository it is, and what GitHub and DVC are told about the stack."""
+"""`pipeline bootstrap` finds the repository, and prints commands that tell GitHub and DVC about the stack."""
 
 import subprocess
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.ship.bootstrap import STACK, Repository, repository, settings
+from pipeline.ship.bootstrap import STACK, Repository, find_repository, setup_commands
 from pipeline.ship.stack import STAGES, Stack
-from tests.infra.conftest import read
+from tests.fixtures.templates import read
 
 OUTPUTS = {name: f"<{name}>" for name in read("infra/bootstrap.yaml")["Outputs"]}
 
@@ -21,13 +21,13 @@ OUTPUTS = {name: f"<{name}>" for name in read("infra/bootstrap.yaml")["Outputs"]
         ("https://github.com/us/obesity-levels.git/", "us/obesity-levels"),
     ],
 )
-def test_the_repository_is_where_origin_is(
+def test_the_repository_is_the_one_that_origin_points_to(
     origin: str, full_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     subprocess.run(["git", "init", "--quiet"], check=True)
     subprocess.run(["git", "remote", "add", "origin", origin], check=True)
-    assert repository(None).full_name == full_name
+    assert find_repository(None).full_name == full_name
 
 
 def test_an_origin_elsewhere_and_a_name_without_owner_are_refused(
@@ -35,18 +35,18 @@ def test_an_origin_elsewhere_and_a_name_without_owner_are_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="origin is not on GitHub: name the repository"):
-        repository(None)
+        find_repository(None)
     for given in ("obesity-levels", "us/", "/x", "a/b/c"):
         with pytest.raises(InputError, match="expected owner/name"):
-            repository(given)
+            find_repository(given)
 
 
-def test_numbers_that_gh_tells_become_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_that_gh_knows_become_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gh = tmp_path / "gh"
     gh.write_text('#!/bin/sh\n[ "$2" = repos/us/obesity ] && echo \'{"owner_id": 12, "id": 34}\'\n', encoding="utf-8")
     gh.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert repository("us/obesity").parameters() == {
+    assert find_repository("us/obesity").parameters() == {
         "GitHubOwner": "us",
         "GitHubRepository": "obesity",
         "GitHubOwnerId": "12",
@@ -55,7 +55,7 @@ def test_numbers_that_gh_tells_become_parameters(tmp_path: Path, monkeypatch: py
 
 
 def test_every_variable_is_set_from_an_output_that_the_template_has() -> None:
-    lines = settings(Stack(STACK, "CREATE_COMPLETE", OUTPUTS), Repository("us", "obesity"))
+    lines = setup_commands(Stack(STACK, "CREATE_COMPLETE", OUTPUTS), Repository("us", "obesity"))
     assert lines[:2] == [
         "gh variable set AWS_REGION --repo us/obesity --body <Region>",
         "gh variable set REGISTRY_URL --repo us/obesity --body <RegistryUrl>",

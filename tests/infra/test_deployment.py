@@ -1,28 +1,24 @@
-"""From the registry to an address that answers, and back: the real commands, sam and Lambda's runtime, without AWS."""
+"""Deploy, status and rollback with the real commands, sam and Lambda's runtime, without AWS."""
 
 import json
-import logging
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pipeline.params import Params
-from pipeline.registry import Registry, portable
+from pipeline.registry import Registry
 from tests.fakes.account import Account, account
-from tests.lambda_api.conftest import tools
+from tests.fixtures.called import called
+from tests.fixtures.registry import copy_registry
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.xdist_group("built")
-
-__all__ = ["tools"]
 
 NAME = "obesity_classifier"
 BUCKET = "artifacts"
@@ -37,44 +33,23 @@ class Place:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW", "CI"))}
-        ours = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "", "ARTIFACTS_BUCKET": BUCKET}
-        return subprocess.run(
-            [sys.executable, "-m", "pipeline", *arguments],
-            cwd=self.root,
-            env=clean | self.account.environment | ours | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        settings = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "", "ARTIFACTS_BUCKET": BUCKET}
+        named = clean | self.account.environment | settings | environment
+        return called(*arguments, folder=self.root, environment=named)
 
     @property
     def registry(self) -> Registry:
         return Registry(f"sqlite:///{self.root}/mlflow.db")
 
     def champion(self) -> int | None:
-        found = self.registry.champion(NAME)
-        return found.number if found else None
+        champion = self.registry.champion(NAME)
+        return champion.number if champion else None
 
-    def deployed(self) -> dict[str, Any]:
-        done = self.run("deployed", "--stage", "dev", "--json")
+    def status(self) -> dict[str, Any]:
+        done = self.run("status", "--stage", "dev", "--json")
         assert done.returncode == 0, done.stderr
-        told: dict[str, Any] = json.loads(done.stdout)
-        return told
-
-
-@pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield f"http://localhost:{server.get_host_and_port()[1]}"
-    server.stop()
-
-
-def copy_registry(two_versions: Path, root: Path) -> None:
-    shutil.copy(two_versions, root)
-    shutil.copytree(two_versions.parent / "mlartifacts", root / "mlartifacts")
-    portable.relocate(root / "mlflow.db", two_versions.parent, root)
+        status: dict[str, Any] = json.loads(done.stdout)
+        return status
 
 
 @pytest.fixture(scope="module")
@@ -90,27 +65,28 @@ def place(
     (root / ".tools").symlink_to(tools)
     (root / "params.yaml").write_text(json.dumps(small_params.model_dump()))
     copy_registry(two_versions, root)
-    with account(moto, tmp_path_factory.mktemp("account"), tools) as found:
+    with account(moto, tmp_path_factory.mktemp("account"), tools) as fake:
         where = {"LocationConstraint": "eu-central-1"}
-        found.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
-        made = Place(root, found)
+        fake.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)
+        made = Place(root, fake)
         made.registry.promote(NAME, 1, "Production", expected=None)
         yield made
 
 
 @pytest.fixture(scope="module")
 def first(place: Place) -> subprocess.CompletedProcess[str]:
-    """What `pipeline deploy` said when it deployed version 1 to an empty account."""
+    """The deployment of version 1 to an empty account."""
     return place.run("deploy", "--stage", "dev")
 
 
-def test_before_anything_is_deployed_the_command_that_does_it_is_named(place: Place) -> None:
+def test_status_of_a_stage_without_a_stack_names_the_command_that_deploys_it(place: Place) -> None:
     if place.account.stacks:
         pytest.skip("something is deployed already")
-    done = place.run("deployed", "--stage", "dev")
+    done = place.run("status", "--stage", "dev")
     assert done.returncode == 2
     assert done.stderr == (
-        "CloudError: there is no stack obesity-levels-dev in this account and region: `make deploy STAGE=dev`\n"
+        "CloudError: there is no stack obesity-levels-dev in this account and region: deploy it with "
+        "`make deploy STAGE=dev`\n"
     )
 
 
@@ -121,8 +97,8 @@ def test_the_champion_is_deployed_judged_and_answers_over_http_with_its_golden_a
     url = place.account.environment["API_URL"]
     assert f"dev: model 1 (function version 1) answers at {url}, with its golden answers\n" in first.stdout
     assert f'curl {url}/predict --aws-sigv4 "aws:amz:eu-central-1:execute-api"' in first.stdout
-    assert place.deployed()["live"]["model"] == "1"
-    assert place.deployed()["is_champion"] is True
+    assert place.status()["live"]["model"] == "1"
+    assert place.status()["is_champion"] is True
 
 
 def test_the_golden_records_were_asked_with_a_signature(place: Place, first: subprocess.CompletedProcess[str]) -> None:
@@ -137,13 +113,13 @@ def test_the_same_again_changes_nothing(place: Place, first: subprocess.Complete
     assert first.returncode == 0
     done = place.run("deploy", "--stage", "dev", "--no-build")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Nothing was changed: it answered there before\n" in done.stdout
-    assert place.deployed()["live"]["number"] == "1"
+    assert "Nothing was changed: this version was live already\n" in done.stdout
+    assert place.status()["live"]["number"] == "1"
 
 
 @pytest.fixture(scope="module")
 def stopped(place: Place, first: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
-    """What was said when version 2, champion by now, did not give the golden answers that the hook brought."""
+    """A deployment of version 2, now champion, that does not give the golden answers that the hook holds."""
     assert first.returncode == 0
     place.registry.promote(NAME, 2, "Production", expected=1, why="it is better")
     place.account.before_hook = lambda folder: (folder / "golden.json").write_bytes(
@@ -160,13 +136,13 @@ def test_a_version_that_answers_otherwise_is_stopped_before_it_gets_requests(
     assert stopped.returncode == 3, stopped.stdout + stopped.stderr
     assert "DeploymentRefusal: dev was taken back, the version before answers again:\n" in stopped.stderr
     assert "ApiFunctionAliaslive: hook failed: ['the model that answers has golden_sha256 " in stopped.stderr
-    told = place.deployed()
-    assert (told["live"]["model"], told["champion"], told["is_champion"]) == ("1", 2, False)
+    status = place.status()
+    assert (status["live"]["model"], status["champion"], status["is_champion"]) == ("1", 2, False)
 
 
 @pytest.fixture(scope="module")
 def second(place: Place, stopped: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
-    """What was said when version 2 was deployed once more, as it had been built."""
+    """A second deployment of version 2, from the same build."""
     assert stopped.returncode == 3
     return place.run("deploy", "--stage", "dev", "--no-build")
 
@@ -177,7 +153,7 @@ def test_a_new_champion_is_a_new_version_of_the_function(
     assert second.returncode == 0, second.stdout + second.stderr
     assert "dev: model 2 (function version 3) answers" in second.stdout
     version = place.registry.version(NAME, 2)
-    live = place.deployed()["live"]
+    live = place.status()["live"]
     assert (live["number"], live["model"], live["model_sha256"]) == ("3", "2", version.tags["model_sha256"])
 
 
@@ -200,10 +176,10 @@ def test_a_rollback_moves_alias_and_champion_together_and_writes_the_reason_down
     assert done.stdout == (
         "dev answers with model 1 (function version 1), no longer model 2\n"
         "champion is version 1 again\n"
-        "Make sure with: pipeline deployed --stage dev\n"
+        "Check with: pipeline status --stage dev\n"
     )
-    told = place.deployed()
-    assert (told["live"]["number"], told["champion"], told["is_champion"]) == ("1", 1, True)
+    status = place.status()
+    assert (status["live"]["number"], status["champion"], status["is_champion"]) == ("1", 1, True)
     last = place.registry.history(NAME)[-1]
     assert (last.action, last.why, last.moved_from, last.moved_to) == ("rollback", "false alarms since Monday", 2, 1)
 
@@ -235,7 +211,7 @@ def test_a_rollback_that_was_killed_between_its_moves_is_completed_by_the_same_c
     assert done.stdout.startswith(
         "dev answers with model 1 (function version 1), as it did before\nchampion is version 1 again\n"
     )
-    assert (place.deployed()["live"]["number"], place.champion()) == ("1", 1)
+    assert (place.status()["live"]["number"], place.champion()) == ("1", 1)
 
 
 def test_a_rollback_to_a_version_that_does_not_give_its_golden_answers_is_refused(
@@ -252,7 +228,7 @@ def test_a_rollback_to_a_version_that_does_not_give_its_golden_answers_is_refuse
     assert done.returncode == 3
     assert done.stderr.splitlines()[-1].startswith("  the model that answers has ")
     assert "DeploymentRefusal: version 1 does not answer as model 1 must:\n" in done.stderr
-    assert (place.deployed()["live"]["number"], place.champion()) == ("3", champion)
+    assert (place.status()["live"]["number"], place.champion()) == ("3", champion)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +256,7 @@ def test_a_rollback_to_what_is_gone_is_refused_and_nothing_moves(
     done = place.run("rollback", "--stage", "dev", "--to", to, "--why", "no reason")
     assert done.returncode == 2
     assert done.stderr.startswith(words)
-    assert (place.deployed()["live"]["number"], place.champion()) == ("1", before)
+    assert (place.status()["live"]["number"], place.champion()) == ("1", before)
 
 
 @pytest.mark.parametrize(
@@ -318,7 +294,7 @@ def test_a_rollback_waits_for_a_deployment_that_is_running(
     done = place.run("rollback", "--stage", "dev", "--to", "1", "--why", "in a hurry")
     kept.status = before
     assert done.returncode == 2
-    assert "is being deployed at this moment (UPDATE_IN_PROGRESS): stop that deployment in CodeDeploy" in done.stderr
+    assert "is being deployed now (UPDATE_IN_PROGRESS): stop that deployment in CodeDeploy" in done.stderr
 
 
 def test_a_deployment_without_its_bucket_fails_and_leaves_no_stack(place: Place) -> None:

@@ -1,8 +1,6 @@
-"""What AWS refuses, told in one line by every command that asks it, and nothing begun."""
+"""Every command that asks AWS says in one line what AWS refused, and starts nothing."""
 
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.account import KEYS
+from tests.fixtures.called import called
 from tests.paths import ROOT
 
 COMMANDS = (
@@ -51,15 +50,8 @@ def answering(code: str, status: int) -> Iterator[str]:
 def said(folder: Path, command: tuple[str, ...], **environment: str) -> str:
     """The one line that a command says on its way out with 2."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW"))}
-    ours = {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "", "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(folder)}
-    done = subprocess.run(
-        [sys.executable, "-m", "pipeline", *command],
-        cwd=ROOT,
-        env=clean | ours | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    settings = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(folder)}
+    done = called(*command, folder=ROOT, environment=clean | settings | environment)
     assert (done.returncode, done.stdout) == (2, "")
     (line,) = done.stderr.splitlines()
     return line
@@ -72,10 +64,10 @@ def said(folder: Path, command: tuple[str, ...], **environment: str) -> str:
         (
             "ExpiredToken",
             403,
-            "AWS does not take these credentials (ExpiredToken), they may have expired: log in to AWS",
+            "AWS does not accept these credentials (ExpiredToken); they may have expired: log in to AWS",
         ),
         ("AccessDenied", 403, "AWS refuses these credentials (AccessDenied)"),
-        ("Throttling", 400, "AWS asks to slow down (Throttling): wait a minute, then run again"),
+        ("Throttling", 400, "AWS limits the rate of requests (Throttling): wait a minute, then run again"),
     ],
 )
 def test_what_aws_refuses_is_one_line_with_a_remedy(

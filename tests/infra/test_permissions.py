@@ -11,7 +11,7 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from tests.fakes.cloudformation import Stack
 from tests.fakes.iam import listed, statements
-from tests.infra.conftest import allowed
+from tests.fixtures.templates import allowed
 from tests.infra.roles import NUMBERS, bootstrap, everything, may, policies
 
 Deployed = Callable[..., Stack]
@@ -51,15 +51,15 @@ def test_a_managed_policy_is_as_short_as_aws_asks(stacks: list[Stack]) -> None:
 
 
 @pytest.mark.parametrize("stage", allowed("Stage"))
-def test_whatever_a_role_of_the_stack_may_do_is_within_the_boundary(deployed: Deployed, stage: str) -> None:
+def test_the_boundary_allows_everything_that_a_role_of_the_stack_may_do(deployed: Deployed, stage: str) -> None:
     boundary = bootstrap().resources["Boundary"]["Properties"]["PolicyDocument"]
     stack = deployed(Stage=stage, Tracing="Active")
 
     asked = [
         (action, resource)
-        for found in everything(stack)
-        for action in listed(found["Action"])
-        for resource in listed(found["Resource"])
+        for statement in everything(stack)
+        for action in listed(statement["Action"])
+        for resource in listed(statement["Resource"])
     ]
     assert len(asked) > 10
     for action, resource in asked:
@@ -79,7 +79,7 @@ def test_every_role_of_the_stack_takes_the_boundary_that_is_named(deployed: Depl
     assert not any("PermissionsBoundary" in role for role in deployed().of("AWS::IAM::Role").values())
 
 
-def test_the_hook_may_ask_versions_of_this_function_and_tell_this_deployment_only(deployed: Deployed) -> None:
+def test_the_hook_may_invoke_this_function_and_report_to_this_deployment_only(deployed: Deployed) -> None:
     documents = policies(deployed(), "GoldenHookRole")
     group = f"arn:aws:codedeploy:{ACCOUNT}:deploymentgroup:"
     mine = "obesity-levels-dev-ServerlessDeploymentApplication-1A/obesity-levels-dev-ApiFunctionDeploymentGroup-1A"
@@ -136,12 +136,14 @@ UNUSED = {
 }
 
 
-def test_who_deploys_may_do_whatever_cloudformation_needs_for_the_types_of_the_stack(deployed: Deployed) -> None:
+def test_a_deployer_may_do_all_that_cloudformation_needs_for_the_types_of_the_stack(deployed: Deployed) -> None:
     stack = deployed(
         AlarmEmail="ada@example.org", MonthlyBudget="20", AuthMode="jwt", JwtIssuer="https://i", JwtAudience="a"
     )
     granted = {
-        action for found in statements(policies(bootstrap(), "DeployProdRole")) for action in listed(found["Action"])
+        action
+        for statement in statements(policies(bootstrap(), "DeployProdRole"))
+        for action in listed(statement["Action"])
     }
     needed = {
         action
@@ -159,7 +161,7 @@ def test_who_deploys_may_do_whatever_cloudformation_needs_for_the_types_of_the_s
     assert [name for name in UNUSED if not any(action.startswith(name) for action in needed)] == []
 
 
-def test_who_deploys_may_ask_for_the_golden_answers_over_https_and_a_pull_request_may_not() -> None:
+def test_a_deployer_may_ask_for_the_golden_answers_over_https_and_a_pull_request_may_not() -> None:
     for role, expected in (("DeployProdRole", True), ("ReadRole", False), ("PublishRole", False)):
         documents = policies(bootstrap(), role)
         asked = [
@@ -175,9 +177,7 @@ ROLE = "arn:aws:iam::123456789012:role"
 
 
 @pytest.mark.parametrize(("stage", "role"), DEPLOYERS.items())
-def test_who_deploys_a_stage_reaches_that_stage_and_neither_another_nor_the_roles_that_deploy(
-    stage: str, role: str
-) -> None:
+def test_a_deployer_reaches_its_stage_and_neither_another_stage_nor_the_deployers_roles(stage: str, role: str) -> None:
     documents = policies(bootstrap(), role)
     tags = bootstrap().resources[role]["Properties"]["Tags"]
 
@@ -200,7 +200,7 @@ def test_who_deploys_a_stage_reaches_that_stage_and_neither_another_nor_the_role
         assert reaches(action, resource) == [stage], action
 
 
-def test_who_deploys_makes_roles_with_the_boundary_and_its_own_stages_tag_only() -> None:
+def test_a_deployer_makes_only_roles_with_the_boundary_and_its_own_stages_tag() -> None:
     documents = policies(bootstrap(), "DeployDevRole")
     role = f"{ROLE}/obesity-levels-dev-ApiFunctionRole-1A"
     table = [
@@ -244,7 +244,7 @@ def test_who_deploys_makes_roles_with_the_boundary_and_its_own_stages_tag_only()
         ("DeployProdRole", ["dvc", "registry", "sam/prod"], ["registry", "sam/prod"]),
     ],
 )
-def test_each_role_reads_and_writes_its_part_of_the_bucket_and_nobody_deletes(
+def test_each_role_reads_and_writes_its_part_of_the_bucket_and_none_deletes(
     role: str, reads: list[str], writes: list[str]
 ) -> None:
     documents, stage = policies(bootstrap(), role), role.removeprefix("Deploy").removesuffix("Role").lower()

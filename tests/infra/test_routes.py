@@ -11,7 +11,7 @@ from starlette.routing import Route
 from lambda_api.app import create_app
 from lambda_api.settings import Settings
 from tests.fakes.cloudformation import Stack
-from tests.infra.test_template import JWT
+from tests.fixtures.templates import JWT
 
 Deployed = Callable[..., Stack]
 
@@ -21,8 +21,8 @@ MODES: dict[str, dict[str, str]] = {"iam": {}, "jwt": JWT, "none": {"AuthMode": 
 
 
 def routes(stack: Stack) -> dict[str, dict[str, Any]]:
-    found = [dict(route) for route in stack.of("AWS::ApiGatewayV2::Route").values()]
-    return {route.pop("RouteKey"): route for route in found}
+    copies = [dict(route) for route in stack.of("AWS::ApiGatewayV2::Route").values()]
+    return {route.pop("RouteKey"): route for route in copies}
 
 
 def of_the_application() -> set[str]:
@@ -96,10 +96,10 @@ def test_the_gateway_waits_for_the_function_as_long_as_that_may_take(deployed: D
 def test_the_gateway_answers_preflights_where_origins_are_named_and_no_page_may_call_otherwise(
     deployed: Deployed,
 ) -> None:
-    """A preflight bears no credentials, so a route with a lock could never answer one."""
+    """A preflight carries no credentials, so a protected route could not answer it."""
     assert "CorsConfiguration" not in deployed().resources["Api"]["Properties"]
-    found = deployed(CorsOrigins="https://a.example,http://localhost:5173").resources["Api"]["Properties"]
-    assert found["CorsConfiguration"] == {
+    api = deployed(CorsOrigins="https://a.example,http://localhost:5173").resources["Api"]["Properties"]
+    assert api["CorsConfiguration"] == {
         "AllowOrigins": ["https://a.example", "http://localhost:5173"],
         "AllowMethods": ["GET", "POST"],
         "AllowHeaders": [

@@ -10,13 +10,12 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from tests.fakes.cloudformation import Stack
-from tests.infra.conftest import RELEASE, Expanded, allowed, expansions, read
+from tests.fixtures.templates import JWT, RELEASE, Expanded, allowed, expansions, read
 from tests.paths import ROOT
 
 Deployed = Callable[..., Stack]
 
 EMAIL = "ada@example.org"
-JWT = {"AuthMode": "jwt", "JwtIssuer": "https://issuer.example", "JwtAudience": "obesity,levels"}
 
 
 def test_sam_itself_reads_only_how_traffic_moves_and_the_release(expanded: Expanded) -> None:
@@ -62,8 +61,11 @@ def test_every_combination_of_parameters_resolves_without_a_dangling_name(deploy
                 "AuthMode jwt needs JwtAudience, or the tokens made for any other service would do.",
             ],
         ),
-        ({"MonthlyBudget": "20"}, ["MonthlyBudget needs AlarmEmail, or nobody would be told."]),
-        ({"ModelDescription": "model 3"}, ["ModelDescription needs Release, which makes it a version of its own."]),
+        ({"MonthlyBudget": "20"}, ["MonthlyBudget needs AlarmEmail, the address that the message is sent to."]),
+        (
+            {"ModelDescription": "model 3"},
+            ["ModelDescription needs Release, so that a new description makes a new version."],
+        ),
     ],
 )
 def test_parameters_that_would_do_nothing_or_harm_are_refused_before_anything_is_made(
@@ -94,7 +96,7 @@ def test_a_parameter_takes_what_it_says_and_nothing_else(parameter: str, good: l
     assert [value for value in [*good, *bad] if re.search(pattern, value)] == good
 
 
-def test_who_may_call_is_restricted_unless_somebody_says_otherwise() -> None:
+def test_the_api_needs_credentials_by_default() -> None:
     assert read("template.yaml")["Parameters"]["AuthMode"]["Default"] == "iam"
 
 
@@ -114,7 +116,7 @@ def test_traffic_moves_as_the_parameter_says_and_alarms_and_failures_move_it_bac
     assert {alarm["Name"] for alarm in group["AlarmConfiguration"]["Alarms"]} == set(stack.of("AWS::CloudWatch::Alarm"))
 
 
-def test_the_golden_hook_stands_before_the_alias_and_is_told_the_new_version(deployed: Deployed) -> None:
+def test_the_golden_hook_runs_before_traffic_moves_and_knows_the_new_version(deployed: Deployed) -> None:
     stack = deployed()
 
     ((version, _),) = stack.of("AWS::Lambda::Version").items()
@@ -135,12 +137,12 @@ def test_the_golden_hook_stands_before_the_alias_and_is_told_the_new_version(dep
 
 
 def test_another_release_is_another_version_even_of_the_same_code(expanded: Expanded) -> None:
-    """SAM names a version by its code alone; without a release, other parameters reach nobody."""
+    """SAM names a version by its code alone; without a release, new parameters take no effect."""
 
     def version(release: str) -> tuple[str, Any]:
         template = expanded.template(release=release)
-        found = Stack(template, {"Release": release}).of("AWS::Lambda::Version")
-        return next(iter(found)), template["Resources"]["ApiFunction"]["Properties"]["Environment"]
+        versions = Stack(template, {"Release": release}).of("AWS::Lambda::Version")
+        return next(iter(versions)), template["Resources"]["ApiFunction"]["Properties"]["Environment"]
 
     assert version(RELEASE)[0] == f"ApiFunctionVersion{RELEASE[:10]}"
     assert version("")[0] != version(RELEASE)[0]
@@ -163,19 +165,19 @@ def test_an_old_version_outlives_the_stack_update_that_replaces_it(deployed: Dep
 
 
 def test_telemetry_is_named_to_the_service_only_where_it_is_not_the_default(deployed: Deployed) -> None:
-    def variables(**parameters: str) -> dict[str, str]:
-        found: dict[str, str] = deployed(**parameters).resources["ApiFunction"]["Properties"]["Environment"][
+    def environment(**parameters: str) -> dict[str, str]:
+        variables: dict[str, str] = deployed(**parameters).resources["ApiFunction"]["Properties"]["Environment"][
             "Variables"
         ]
-        return found
+        return variables
 
-    assert variables(Stage="prod") == {
+    assert environment(Stage="prod") == {
         "ORT_DISABLE_TELEMETRY": "1",
         "OPENBLAS_NUM_THREADS": "1",
         "PYDANTIC_DISABLE_PLUGINS": "__all__",
         "OBESITY_NAMESPACE": "ObesityLevels/obesity-levels-prod",
     }
-    assert variables(Telemetry="off")["OBESITY_TELEMETRY"] == "off"
+    assert environment(Telemetry="off")["OBESITY_TELEMETRY"] == "off"
 
 
 def test_the_function_is_what_its_parameters_say(deployed: Deployed) -> None:
@@ -216,20 +218,20 @@ def test_every_function_writes_to_a_log_of_the_stack_and_every_log_ends(deployed
 
 
 def taggable(kind: str) -> str | None:
-    """The property that bears a resource's tags, if its type has tags at all."""
+    """The property that holds a resource's tags, if its type has tags."""
     tagging = PROVIDER_SCHEMA_MANAGER.get_resource_schema("eu-central-1", kind).schema.get("tagging", {})
     return str(tagging["tagProperty"]).rpartition("/")[2] if tagging.get("taggable") else None
 
 
-def test_whatever_can_be_tagged_says_its_project_and_stage(deployed: Deployed) -> None:
+def test_every_resource_that_can_be_tagged_has_its_project_and_stage(deployed: Deployed) -> None:
     stack = deployed(Stage="staging", AlarmEmail=EMAIL, MonthlyBudget="20")
 
     tagged = 0
     for name, resource in stack.resources.items():
         if property_name := taggable(resource["Type"]):
             tags = resource["Properties"].get(property_name, {})
-            found = tags if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
-            assert {"project": "obesity-levels", "stage": "staging"}.items() <= found.items(), name
+            values = tags if isinstance(tags, dict) else {tag["Key"]: tag["Value"] for tag in tags}
+            assert {"project": "obesity-levels", "stage": "staging"}.items() <= values.items(), name
             tagged += 1
     assert tagged > 15
 
@@ -248,7 +250,7 @@ def test_the_outputs_are_what_the_commands_read(deployed: Deployed) -> None:
     }
 
 
-def test_the_stages_of_samconfig_are_stacks_of_their_own_and_can_be_deployed_from_scripts() -> None:
+def test_each_stage_of_samconfig_is_a_separate_stack_that_scripts_can_deploy() -> None:
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())
     stages = {"default": "dev", "staging": "staging", "prod": "prod"}
 
@@ -257,10 +259,10 @@ def test_the_stages_of_samconfig_are_stacks_of_their_own_and_can_be_deployed_fro
         stage: f"obesity-levels-{stage}" for stage in allowed("Stage")
     }
     for name, stage in stages.items():
-        found = deploys[name]
-        given = dict(pair.split("=", 1) for pair in found["parameter_overrides"])
+        deploy = deploys[name]
+        given = dict(pair.split("=", 1) for pair in deploy["parameter_overrides"])
         assert given.keys() <= read("template.yaml")["Parameters"].keys()
-        assert (given["Stage"], found["s3_prefix"]) == (stage, f"sam/{stage}")
-        assert (found["resolve_s3"], found["fail_on_empty_changeset"]) == (True, False)
+        assert (given["Stage"], deploy["s3_prefix"]) == (stage, f"sam/{stage}")
+        assert (deploy["resolve_s3"], deploy["fail_on_empty_changeset"]) == (True, False)
         assert config[name]["build"]["parameters"] == {"build_in_source": True}
     assert [name for name in stages if deploys[name]["confirm_changeset"]] == ["prod"]

@@ -1,4 +1,4 @@
-"""Who may take a role of infra/bootstrap.yaml: tokens of one kind of run of one repository, and nobody else's."""
+"""Only tokens of one kind of run of one repository may take a role of infra/bootstrap.yaml."""
 
 import pytest
 

@@ -13,7 +13,7 @@ from lambda_api.app import create_app, serve, start
 from lambda_api.contract import LEVELS, columns, example
 from lambda_api.service import BatchPrediction, ModelInfo, Prediction, Service
 from lambda_api.settings import Settings
-from tests.lambda_api.conftest import Client
+from tests.fixtures.service import Client
 
 SHOWN = 20
 
@@ -130,7 +130,7 @@ def ask(app: ASGIApp, *, headers: list[tuple[bytes, bytes]], messages: list[dict
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "headers": headers}
-    asyncio.get_event_loop().run_until_complete(app(scope, receive, send))
+    asyncio.run(app(scope, receive, send))
     found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return Heard(status=sent[0]["status"], headers=found, body=b"".join(m.get("body", b"") for m in sent[1:]))
 

@@ -1,7 +1,6 @@
 """The folder that Lambda unpacks, in Lambda's own runtime: what is missing in the package is missing here."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -22,8 +21,9 @@ from lambda_api.service import Service
 from pipeline.errors import ModelFileError
 from pipeline.files import file_digest
 from pipeline.ship import bundle, gateway
-from pipeline.ship.emulate import Emulated, EmulationError, emulated, runtime_python, template_environment
-from tests.lambda_api.conftest import sam
+from pipeline.ship.emulate import EmulatedFunction, EmulationError, emulated, runtime_python, template_environment
+from tests.fixtures.project import Command
+from tests.fixtures.runtime import Sam
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.xdist_group("built")
@@ -38,15 +38,13 @@ def recorded(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def function(built: Path, tools: Path) -> Iterator[Emulated]:
+def function(built: Path, tools: Path) -> Iterator[EmulatedFunction]:
     """The built function, running."""
     with emulated(built, template_environment(ROOT / "template.yaml"), tools) as running:
         yield running
 
 
-def test_the_template_is_valid_to_sam_and_its_linter(tools: Path) -> None:
-    assert tools.is_dir()
-
+def test_the_template_is_valid_to_sam_and_its_linter(sam: Sam) -> None:
     done = sam("validate", "--lint", "--template", "template.yaml")
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -70,9 +68,9 @@ def test_a_clean_build_makes_the_same_bytes_within_the_budget(built: Path, model
     assert done.returncode == 0, done.stdout + done.stderr
 
     # sam leaves times as they are, and a zip's digest depends on them.
-    assert bundle.digest(again) == bundle.digest(built)
-    assert {path.stat().st_mtime for path in bundle.files(again)} == {315532800.0}
-    size = sum(path.stat().st_size for path in bundle.files(built))
+    assert bundle.folder_digest(again) == bundle.folder_digest(built)
+    assert {path.stat().st_mtime for path in bundle.list_files(again)} == {315532800.0}
+    size = sum(path.stat().st_size for path in bundle.list_files(built))
     assert size <= 100_000_000
 
     told = json.loads((ROOT / "build/package.json").read_text())
@@ -90,7 +88,9 @@ def test_a_clean_build_makes_the_same_bytes_within_the_budget(built: Path, model
     assert 0.2 < told["usd_per_million_lambda"] < 1.2 < told["usd_per_million"] < 3
 
 
-def test_the_built_function_answers_recorded_events_as_the_source_does(function: Emulated, service: Service) -> None:
+def test_the_built_function_answers_recorded_events_as_the_source_does(
+    function: EmulatedFunction, service: Service
+) -> None:
     answers = {path.stem: function.invoke(json.loads(path.read_text())) for path in sorted(EVENTS.glob("*.json"))}
 
     assert {name: answer["statusCode"] for name, answer in answers.items()} == {
@@ -120,7 +120,7 @@ def test_the_built_function_answers_recorded_events_as_the_source_does(function:
         ("/model_info", "application/json"),
     ],
 )
-def test_the_trimmed_package_still_has_every_page(function: Emulated, path: str, kind: str) -> None:
+def test_the_trimmed_package_still_has_every_page(function: EmulatedFunction, path: str, kind: str) -> None:
     reply = gateway.reply(function.invoke(gateway.event("GET", path)))
 
     assert (reply.status, reply.header("content-type")) == (200, kind)
@@ -244,7 +244,7 @@ def test_lambdas_own_client_runs_the_snapshot_hooks(built: Path, tools: Path) ->
 
 
 @pytest.fixture(scope="module")
-def address(function: Emulated) -> Iterator[str]:
+def address(function: EmulatedFunction) -> Iterator[str]:
     """The function behind the local gateway."""
     server = gateway.server(function.invoke, 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -285,9 +285,15 @@ def test_a_folder_that_was_not_built_is_refused(tmp_path: Path, tools: Path) -> 
         pass
 
 
-def test_building_without_a_model_fails_in_one_clear_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pipeline", "bundle", str(tmp_path / "out"), "--model", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=os.environ)
+def test_a_function_may_be_a_single_file(tmp_path: Path, tools: Path) -> None:
+    (tmp_path / "single.py").write_text("def handler(event, context):\n    return {'statusCode': event['status']}\n")
+
+    with emulated(tmp_path, tools=tools, handler="single.handler") as running:
+        assert running.invoke({"status": 204}) == {"statusCode": 204}
+
+
+def test_building_without_a_model_fails_in_one_clear_line(command: Command, tmp_path: Path) -> None:
+    done = command("bundle", str(tmp_path / "out"), "--model", str(tmp_path))
 
     assert done.returncode == 2
     line = f"{tmp_path} has no model.onnx and no manifest.json: package the champion with `pipeline package`"

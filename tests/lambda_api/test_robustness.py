@@ -18,7 +18,7 @@ from lambda_api.contract import columns, example
 from lambda_api.service import BatchPrediction, Prediction
 from lambda_api.settings import Settings
 from pipeline.ship.emulate import free_port
-from tests.lambda_api.conftest import Client
+from tests.fixtures.service import Client
 from tests.paths import ROOT
 
 MANY = settings(max_examples=1000, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -6,23 +6,23 @@ Every piece is the command that a person or a workflow runs; GitHub is a small s
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from golden_hook.golden import differences
 from lambda_api.app import start
-from pipeline.data.records import COLUMNS
+from pipeline import params as parameters
+from pipeline.files import Layout
 from pipeline.params import Params
 from pipeline.ship import gateway
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, serving
-from tests.fixtures.predictions import people
-from tests.fixtures.project import Project
-from tests.lambda_api.conftest import Client, event_loop_in_this_thread
-from tests.pipeline.data.test_pin import NAME, cloned, invented, project, shell, team
+from tests.fixtures.project import Project, synthetic_records
+from tests.fixtures.service import client_of
+from tests.fixtures.service_log import Person, shuffled_people
 
-__all__ = ["event_loop_in_this_thread", "project", "team"]
+NAME = "obesity_classifier"
 
 SERVE = """
 import asyncio, json, sys
@@ -35,11 +35,10 @@ for body in open(sys.argv[1]):
 """
 
 
-def asked(place: Project, frame: pd.DataFrame, log: Path) -> None:
+def asked(place: Project, people: Sequence[Person], log: Path) -> None:
     """People ask the packaged service one after the other; what it prints is added to a log."""
     bodies = log.with_suffix(".bodies")
-    lines = frame[list(COLUMNS)].to_json(orient="records", lines=True, double_precision=15)
-    bodies.write_text(lines, encoding="utf-8")
+    bodies.write_text("".join(f"{json.dumps(person)}\n" for person in people), encoding="utf-8")
     environment = {"OBESITY_MODEL_DIR": "build/model", "PYTHONPATH": ".", "PYTHONWARNINGS": "ignore", "PATH": ""}
     done = subprocess.run(
         [sys.executable, "-c", SERVE, str(bodies)], cwd=place.root, env=environment, capture_output=True, check=False
@@ -75,9 +74,7 @@ def packaged(place: Project) -> str:
     done = place.run("package")
     assert done.returncode == 0, done.stderr
     app = start({"OBESITY_MODEL_DIR": str(place.root / "build/model")})
-    from mangum import Mangum
-
-    client = Client(Mangum(app, lifespan="off"))
+    client = client_of(app)
 
     def ask(method: str, path: str, body: bytes | None) -> tuple[int, object]:
         found: gateway.Reply = client.send(method, path, body or b"", content_type="application/json")
@@ -87,41 +84,68 @@ def packaged(place: Project) -> str:
     return str(json.loads((place.root / "build/model/manifest.json").read_text())["model_version"])
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning:mangum")  # its way to the event loop, on newer Pythons
+def proposed(clone: Project, records: str) -> str:
+    """The branch on which somebody adds new records, by the commands that are printed; reported, and pushed."""
+    (clone.root / "new.csv").write_text(records, encoding="utf-8")
+    added = clone.run("ingest", "--add", "new.csv")  # the pinned data is not there yet: DVC's remote has it
+    assert added.returncode == 0, added.stdout + added.stderr
+    said = added.stdout.splitlines()
+    assert "200 new records in new.csv" in said
+    assert "First tell DVC" not in added.stdout
+    commands = [
+        line.removeprefix("  ") for line in said[said.index("Three commands put it into a pull request:") + 1 :]
+    ]
+    assert len(commands) == 3
+    for command in commands:
+        clone.shell(command)
+    assert "new.csv" in clone.shell("git status --porcelain")  # people's answers are never committed
+    assert clone.shell("git status --porcelain --untracked-files=no") == ""
+    report = clone.run("report", "--against", "origin/main").stdout
+    assert "The data changed: 200 records added, 0 removed, 0 with another level. Of the added, 1" in report
+    assert "paired, 600" in report
+    return clone.shell("git branch --show-current").strip()
+
+
+def merged(team: Project, branch: str) -> None:
+    """The branch is merged, and its model becomes the champion."""
+    team.shell(f"git fetch --quiet && git merge --quiet origin/{branch}")
+    old = team.run("retrain")
+    assert (old.returncode, "if records were added elsewhere since, `dvc pull`" in old.stderr) == (2, True), old.stderr
+    team.shell("dvc pull --quiet")
+    done = team.run("retrain")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "none: everything is up to date" in done.stdout
+    assert "champion    version 2 (was version 1)" in done.stdout
+    champion = team.registry().champion(NAME)
+    assert champion is not None
+    assert champion.number == 2
+    assert champion.tags["data_sha256"] == parameters.load(team.root / "params.yaml").data.sha256
+    verdict = Layout(team.root).verdict.read_text(encoding="utf-8")
+    assert "on the 600 records that the champion was judged on as well" in verdict
+    assert "of 200 right" in verdict
+
+
+@pytest.mark.usefixtures("event_loop_in_this_thread")
 def test_the_world_moves_and_the_loop_brings_a_new_model_to_users(
-    team: Project, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    team: Project, clone: Project, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = tmp_path / "service.log"
     with serving(FakeGitHub()) as github:
         assert packaged(team) == "1"
-        asked(team, people()[:500], log)
-        asked(team, people(15)[500:700], log)
+        asked(team, shuffled_people()[:500], log)
+        asked(team, shuffled_people(15)[500:700], log)
 
         drifting = team.run("watch", "--log", str(log))
         assert drifting.returncode == 3, drifting.stdout + drifting.stderr
-        assert "DriftRefusal: version 1 drifts since " in drifting.stderr
+        assert "DriftRefusal: drift in version 1 since " in drifting.stderr
         assert watched(team, log, github, monkeypatch) == ["open", "start", "update"]
         assert "| `Weight` |" in github.issues[0]["body"]
 
-        clone = cloned(tmp_path)
-        (clone.root / "new.csv").write_text(invented(params, 200, seed=99), encoding="utf-8")
-        added = clone.run("ingest", "--add", "new.csv")
-        assert added.returncode == 0, added.stdout + added.stderr
-        for command in added.stdout.splitlines()[-3:]:
-            shell(clone.root, command)
-        report = clone.run("report", "--against", "origin/main").stdout
-        assert "The data changed: 200 records added" in report
-        branch = shell(clone.root, "git branch --show-current").strip()
-
-        shell(team.root, f"git fetch --quiet && git merge --quiet origin/{branch} && dvc pull --quiet")
-        merged = team.run("retrain")
-        assert merged.returncode == 0, merged.stdout + merged.stderr
-        champion = team.registry().champion(NAME)
-        assert champion is not None
-        assert champion.number == 2
+        branch = proposed(clone, synthetic_records(params, 200, seed=99))
+        merged(team, branch)
 
         assert packaged(team) == "2"
-        asked(team, people(15)[:500], log)
-        asked(team, people(15)[500:700], log)
+        asked(team, shuffled_people(15)[:500], log)
+        asked(team, shuffled_people(15)[500:700], log)
         assert team.run("watch", "--log", str(log)).returncode == 0
         assert watched(team, log, github, monkeypatch) == ["POST", "close"]

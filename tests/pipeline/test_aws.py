@@ -1,4 +1,4 @@
-"""What AWS answers, told in one line that says what to do, and without a secret."""
+"""Each error of AWS becomes one line that says what to do and quotes no secret."""
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, NoRegionError
@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from pipeline import aws
 from pipeline.errors import CloudError, RegistryError
 
-SECRET = "wJalrXUtnFEMI"  # noqa: S105  a made-up one, to see that it is never told
+SECRET = "wJalrXUtnFEMI"  # noqa: S105  invented, to see that no error quotes it
 
 
 def answer(code: str, message: str = f"key {SECRET}") -> ClientError:
@@ -18,16 +18,16 @@ def answer(code: str, message: str = f"key {SECRET}") -> ClientError:
     [
         (
             answer("ExpiredToken"),
-            f"it failed: AWS does not take these credentials (ExpiredToken), they may have expired: {aws.LOG_IN}",
+            f"it failed: AWS does not accept these credentials (ExpiredToken); they may have expired: {aws.LOG_IN}",
         ),
         (answer("AccessDenied"), "it failed: AWS refuses these credentials (AccessDenied)"),
         (
             answer("AccessDenied", f"User: {SECRET} is not authorized to perform: lambda:UpdateAlias on resource: x"),
-            "it failed: AWS refuses these credentials (AccessDenied): they need lambda:UpdateAlias for it",
+            "it failed: AWS refuses these credentials (AccessDenied): they need lambda:UpdateAlias",
         ),
         (
             answer("ThrottlingException"),
-            "it failed: AWS asks to slow down (ThrottlingException): wait a minute, then run again",
+            "it failed: AWS limits the rate of requests (ThrottlingException): wait a minute, then run again",
         ),
         (answer("Odd"), "it failed: AWS answers Odd: try again, or look it up in the AWS documentation"),
         (answer("Known"), "it failed: do this"),
@@ -50,7 +50,7 @@ def test_each_answer_of_aws_is_one_line_with_a_remedy(error: Exception, words: s
 
 def test_who_calls_names_the_rights_and_the_kind_of_error() -> None:
     with (
-        pytest.raises(RegistryError, match=r"refuses these credentials \(403\): they need s3:GetObject for it"),
+        pytest.raises(RegistryError, match=r"refuses these credentials \(403\): they need s3:GetObject$"),
         aws.aws_errors("it failed", needs="s3:GetObject", raised=RegistryError),
     ):
         raise answer("403")

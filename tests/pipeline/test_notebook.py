@@ -15,6 +15,7 @@ from pipeline.params import Params
 from tests.paths import ROOT
 
 
+@pytest.mark.usefixtures("training")
 def test_the_documented_example_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to(ROOT / "data")
     (tmp_path / "params.yaml").symlink_to(ROOT / "params.yaml")

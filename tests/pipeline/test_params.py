@@ -174,7 +174,7 @@ def test_a_grid_without_any_candidate_is_refused(refusal: Callable[[str], str]) 
         pytest.param("\tforest: 1", "is not YAML", id="tab"),
         pytest.param("forest: 1\nforest: 2\n", "is not YAML", id="a key twice"),
         pytest.param("x: 2026-13-45", "is not YAML", id="a date that is none"),
-        pytest.param("[" * 1500, "is not YAML", id="deep"),
+        pytest.param("[" * 400, "is not YAML", id="deep"),
         pytest.param("x: !!python/object/apply:os.getcwd []", "is not YAML", id="a Python object"),
         pytest.param("a: &a [*a]", "is not valid", id="an endless list"),
     ],

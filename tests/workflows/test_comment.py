@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.github import FakeGitHub, event, pull, serving
 from tests.fakes.hub import Hub, Ran
 
-pytestmark = [pytest.mark.workflows, pytest.mark.xdist_group("workflows")]
+pytestmark = pytest.mark.xdist_group("workflows")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pipeline.files import Layout, digest, file_digest
 from tests.fakes.account import Account
 from tests.fakes.hub import Hub, Ran
 
-pytestmark = [pytest.mark.workflows, pytest.mark.xdist_group("workflows")]
+pytestmark = pytest.mark.xdist_group("workflows")
 
 DEPLOYING_ROLE = "arn:aws:iam::123456789012:role/deploy"
 

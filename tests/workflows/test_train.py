@@ -7,7 +7,7 @@ import pytest
 from pipeline.files import Layout, digest, file_digest
 from tests.fakes.hub import Hub, Ran
 
-pytestmark = [pytest.mark.workflows, pytest.mark.xdist_group("workflows")]
+pytestmark = pytest.mark.xdist_group("workflows")
 
 NAME = "obesity_classifier"
 PUBLISHING_ROLE, READING_ROLE = (f"arn:aws:iam::123456789012:role/{use}" for use in ("publish", "read"))
@@ -35,7 +35,7 @@ def test_a_stale_lock_fails_with_an_annotation_on_the_file_and_publishes_nothing
     errors = {file: text for file, _, text in ran.annotations("error")}
     assert {"dvc.lock", "reports/metrics.json"} <= errors.keys()
     assert "stage train: forest, models/folds" in errors["dvc.lock"]
-    assert ran.steps["dvc.lock is what the code makes"] == "failure"
+    assert ran.steps["Check that dvc.lock is what the code makes"] == "failure"
     assert "Judge" not in ran.steps
     assert champion(hub, tmp_path / "kept") == (1, 1)
     report = (hub.artifacts / "report/report.md").read_text(encoding="utf-8")
@@ -84,9 +84,10 @@ def back_to_fewer_trees(hub: Hub) -> str:
 def test_a_gate_that_refuses_stops_a_push_before_anything_is_handed_over(hub: Hub, tmp_path: Path) -> None:
     ran = hub.push(back_to_fewer_trees(hub), DEPLOY_STAGES='["staging"]')
     assert ran.jobs == {"train": "failure"}, ran.said
-    assert {ran.steps[name] for name in ("dvc.lock is what the code makes", "Two runs, not a byte apart")} == {
-        "success"
-    }
+    assert {
+        ran.steps[name]
+        for name in ("Check that dvc.lock is what the code makes", "Check that two runs give the same bytes")
+    } == {"success"}
     assert ran.steps["Judge"] == "failure"
     assert champion(hub, tmp_path / "kept") == (2, 2)
     assert [path.name for path in hub.artifacts.iterdir()] == ["report"]
@@ -97,7 +98,7 @@ def test_a_pull_request_that_makes_the_model_worse_fails_and_its_report_says_so(
     base = back_to_fewer_trees(hub)
     before = hub.state()
     ran = hub.pull_request(base)
-    assert ran.jobs == {"does it change the model": "success", "train": "failure"}, ran.said
+    assert ran.jobs == {"check whether the model changes": "success", "train": "failure"}, ran.said
     assert [name for name, ended in ran.steps.items() if ended == "failure"] == ["Judge"]
     assert [(file, title) for file, title, _ in ran.annotations("error")] == [(None, "gate")]
     assert ran.annotations("error")[0][2].startswith("Refused: ")
@@ -114,7 +115,7 @@ def test_a_pull_request_from_a_fork_runs_without_keys_on_the_sample_and_says_so(
     hub.commit("Grow some trees")
     before = hub.state()
     ran = hub.pull_request(base, "somebody/obesity")
-    assert ran.jobs == {"does it change the model": "success", "train": "success"}, ran.said
+    assert ran.jobs == {"check whether the model changes": "success", "train": "success"}, ran.said
     assert hub.written("roles") == []
     ((_, title, told),) = ran.annotations("warning")
     assert (title, "the embedded sample, which is never published" in told) == ("SAMPLE", True)
@@ -128,7 +129,7 @@ def test_a_pull_request_that_changes_only_documents_trains_nothing(hub: Hub) -> 
     (hub.repository.root / "README.md").write_text("# Better words\n", encoding="utf-8")
     hub.commit("Say it better")
     ran = hub.pull_request(base)
-    assert ran.jobs == {"does it change the model": "success"}
+    assert ran.jobs == {"check whether the model changes": "success"}
     assert not hub.artifacts.exists()
 
 
@@ -140,4 +141,4 @@ def test_main_moving_on_does_not_make_a_pull_request_train(hub: Hub) -> None:
     hub.repository.set_params(forest={"n_estimators": 3})
     moved = hub.commit("Grow fewer trees")
     hub.git("checkout", "--quiet", "words")
-    assert hub.pull_request(moved).jobs == {"does it change the model": "success"}
+    assert hub.pull_request(moved).jobs == {"check whether the model changes": "success"}

@@ -1,19 +1,18 @@
 """watch.yml, run as GitHub runs it, day after day: a log in CloudWatch, one issue, one retraining."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from pipeline.github import issue as drift
+from pipeline.github.issue import TITLE
 from tests.fakes.github import FakeGitHub, serving
 from tests.fakes.hub import Hub, Ran
-from tests.fixtures.predictions import log, people
+from tests.fixtures.service_log import Person, log, shuffled_people
 
-pytestmark = [pytest.mark.workflows, pytest.mark.xdist_group("workflows")]
+pytestmark = pytest.mark.xdist_group("workflows")
 
 GROUP = "/aws/lambda/obesity-levels-prod"
 WATCHING_ROLE = "arn:aws:iam::123456789012:role/watch"
@@ -28,11 +27,12 @@ def github() -> Iterator[FakeGitHub]:
         yield found
 
 
-def asked(hub: Hub, frame: pd.DataFrame, hours_ago: int) -> None:
+def asked(hub: Hub, people: Sequence[Person], hours_ago: int) -> None:
     """People ask the service, a second apart."""
     logs, until = hub.client("logs"), datetime.now(UTC) - timedelta(hours=hours_ago)
     events = [
-        {"timestamp": json.loads(line)["_aws"]["Timestamp"], "message": line} for line in log(frame, until, version="1")
+        {"timestamp": json.loads(line)["_aws"]["Timestamp"], "message": line}
+        for line in log(people, until, version="1")
     ]
     for first in range(0, len(events), 100):
         logs.put_log_events(logGroupName=GROUP, logStreamName="one", logEvents=events[first : first + 100])
@@ -48,15 +48,15 @@ def days(first_hub: Hub, github: FakeGitHub, tmp_path_factory: pytest.TempPathFa
     logs = hub.client("logs")
     logs.create_log_group(logGroupName=GROUP)
     logs.create_log_stream(logGroupName=GROUP, logStreamName="one")
-    asked(hub, people()[:500], hours_ago=3)
-    asked(hub, people(15)[500:700], hours_ago=2)
+    asked(hub, shuffled_people()[:500], hours_ago=3)
+    asked(hub, shuffled_people(15)[500:700], hours_ago=2)
     found = []
     for day in range(3):
         if day == 2:
-            asked(hub, people()[700:900], hours_ago=1)
+            asked(hub, shuffled_people()[700:900], hours_ago=1)
         known = len(github.asked)
         ran = hub.act("schedule", "watch", {}, github.address, WATCH_LOG=f"cloudwatch:{GROUP}", RETRAIN_ON_DRIFT="true")
-        assert ran.jobs == {"watch": "success", "tell": "success"}, ran.said
+        assert ran.jobs == {"watch": "success", "report": "success"}, ran.said
         found.append((ran, github.asked[known:]))
     return hub, found
 
@@ -65,19 +65,19 @@ def test_a_drift_opens_one_issue_updates_it_and_closes_it_when_it_is_over(days: 
     _, runs = days
     assert [asked for _, asked in runs] == [["open", "start", "update"], ["update"], ["POST", "close"]]
     (issue,) = github.issues
-    assert (issue["title"], issue["label"], issue["state"]) == (drift.TITLE, "drift", "closed")
-    assert issue["body"].splitlines()[2].startswith("## Version 1 drifts since ")
+    assert (issue["title"], issue["label"], issue["state"]) == (TITLE, "drift", "closed")
+    assert issue["body"].splitlines()[2].startswith("## Drift in version 1 since ")
     assert "| `Weight` |" in issue["body"]
     assert "[Pictures of each column over time](https://github.example/artifacts/drift)" in issue["body"]
     (last,) = github.comments
-    assert last["body"].startswith("It is over: Steady: version 1")
+    assert last["body"].startswith("The drift is over. Steady: no drift in version 1")
 
 
 def test_a_drift_starts_one_retraining_with_the_reason(days: Days, github: FakeGitHub) -> None:
     assert days
     ((workflow, order),) = github.started
     assert (workflow, order["ref"]) == ("retrain.yml", "main")
-    assert order["inputs"]["reason"].startswith("drift, issue #20: Version 1 drifts since ")
+    assert order["inputs"]["reason"].startswith("drift, issue #20: Drift in version 1 since ")
 
 
 def test_a_run_hands_over_result_text_and_pictures_and_its_summary_is_the_text(days: Days) -> None:
@@ -94,7 +94,7 @@ def test_only_the_job_that_reads_the_log_becomes_the_role(days: Days) -> None:
 def test_a_team_that_names_no_log_is_told_what_to_set(first_hub: Hub, tmp_path: Path) -> None:
     hub = first_hub.clone(tmp_path / "hub", "unwatched")
     ran = hub.act("schedule", "watch", {})
-    assert ran.jobs == {"nothing is watched": "success"}
+    assert ran.jobs == {"no log is set": "success"}
     ((_, title, told),) = ran.annotations("notice")
     assert (title, told.startswith("No log is watched. Set the variable WATCH_LOG")) == ("watch", True)
     assert hub.written("roles") == []

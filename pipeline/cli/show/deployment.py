@@ -1,4 +1,4 @@
-"""What answers on AWS -> a table for a terminal, or JSON. Reads values, prints nothing."""
+"""A stack, its alias and the champion -> a table for a terminal, or JSON. Prints nothing."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -10,51 +10,49 @@ from pipeline.cli.show.results import table
 
 if TYPE_CHECKING:
     from pipeline.registry.versions import Version
-    from pipeline.ship.stack import Live, Shipped, Stack
+    from pipeline.ship.stack import FunctionVersion, LiveAlias, Stack
 
 SHOWN_DIGITS = 12
-"""Of a digest or a commit."""
+"""How much of a digest or a commit is shown."""
 
 
-def live(stack: "Stack", found: "Live", champion: "Version | None") -> Table:
-    """What answers, what is being tried, and whether it is the champion."""
+def status_table(stack: "Stack", live: "LiveAlias", champion: "Version | None") -> Table:
+    """A row for each version that gets requests, and whether the first is the champion."""
     shown = table(f"{stack.name} ({stack.status})")
     for heading in ("share", "model", "function version", "commit", "data", "SHA-256 of the graph"):
         shown.add_column(heading)
-    share = found.canary[1] if found.canary else 0.0
-    rows = [(found.shipped, 1 - share), *([found.canary] if found.canary else [])]
-    for shipped, part in rows:
-        digests = (text[:SHOWN_DIGITS] for text in (shipped.commit, shipped.data_sha256, shipped.model_sha256))
-        shown.add_row(f"{part:.0%}", shipped.model, shipped.number, *digests)
-    shown.caption, shown.caption_justify, shown.caption_style = Text(_judged(found.shipped, champion)), "left", "bold"
+    canary_share = live.canary[1] if live.canary else 0.0
+    rows = [(live.version, 1 - canary_share), *([live.canary] if live.canary else [])]
+    for version, share in rows:
+        digests = (text[:SHOWN_DIGITS] for text in (version.commit, version.data_sha256, version.model_sha256))
+        shown.add_row(f"{share:.0%}", version.model, version.number, *digests)
+    caption = _champion_text(live.version, champion)
+    shown.caption, shown.caption_justify, shown.caption_style = Text(caption), "left", "bold"
     return shown
 
 
-def is_champion(shipped: "Shipped", champion: "Version | None") -> bool:
-    """Whether a function's version holds the champion, by its digest."""
-    return champion is not None and champion.tags.get("model_sha256") == shipped.model_sha256
+def is_champion(version: "FunctionVersion", champion: "Version | None") -> bool:
+    """Whether a version of the function holds the champion's graph, compared by digest."""
+    return champion is not None and champion.tags.get("model_sha256") == version.model_sha256
 
 
-def _judged(shipped: "Shipped", champion: "Version | None") -> str:
-    if is_champion(shipped, champion):
-        return f"This is the champion, model {shipped.model}"
+def _champion_text(version: "FunctionVersion", champion: "Version | None") -> str:
+    if is_champion(version, champion):
+        return f"This is the champion, model {version.model}"
     if champion is None:
-        return "The registry here has no champion to compare with (`pipeline registry pull` gets a kept one)"
-    return f"This is not the champion: that is model {champion.number}, SHA-256 {_digest(champion)}"
+        return "There is no champion in this registry to compare with: get it from S3 with `pipeline registry pull URL`"
+    sha256 = champion.tags.get("model_sha256", "unknown")[:SHOWN_DIGITS]
+    return f"This is not the champion: the champion is model {champion.number}, SHA-256 {sha256}"
 
 
-def _digest(champion: "Version") -> str:
-    return champion.tags.get("model_sha256", "unknown")[:SHOWN_DIGITS]
-
-
-def as_json(stack: "Stack", found: "Live", champion: "Version | None") -> dict[str, object]:
+def status_json(stack: "Stack", live: "LiveAlias", champion: "Version | None") -> dict[str, object]:
     """The same as plain values."""
     return {
         "stack": stack.name,
         "status": stack.status,
         "url": stack.output("ApiUrl"),
-        "live": asdict(found.shipped),
-        "canary": {"version": asdict(found.canary[0]), "share": found.canary[1]} if found.canary else None,
+        "live": asdict(live.version),
+        "canary": {"version": asdict(live.canary[0]), "share": live.canary[1]} if live.canary else None,
         "champion": champion.number if champion else None,
-        "is_champion": is_champion(found.shipped, champion),
+        "is_champion": is_champion(live.version, champion),
     }

@@ -25,39 +25,44 @@ SHOWN_DIGITS = 8
 """Of a digest or a commit."""
 
 
-def verdict(found: "Verdict") -> Table:
+def verdict(judged: "Verdict") -> Table:
     """Every reason of the gate's verdict, and the verdict below."""
-    before = "no champion" if found.champion is None else f"champion version {found.champion}"
-    judged = "this result" if found.challenger is None else f"version {found.challenger}"
-    rows = ((MARKS[reason.ok], reason.text) for reason in found.reasons)
-    shown = rows_of(f"{judged} against {before}", ("holds", "in words"), rows)
-    shown.caption, shown.caption_justify, shown.caption_style = Text(found.text), "left", "bold"
+    champion = "no champion" if judged.champion is None else f"champion version {judged.champion}"
+    challenger = "this result" if judged.challenger is None else f"version {judged.challenger}"
+    rows = ((MARKS[reason.ok], reason.text) for reason in judged.reasons)
+    shown = rows_of(f"{challenger} against {champion}", ("holds", "in words"), rows)
+    shown.caption, shown.caption_justify, shown.caption_style = Text(judged.text), "left", "bold"
     return shown
 
 
-def models(found: "tuple[RegisteredModel, ...]") -> Table:
+def models(registered: "tuple[RegisteredModel, ...]") -> Table:
     """Every model with its versions and aliases."""
-    rows = ((model.name, model.versions, _aliases(model)) for model in found)
+    rows = ((model.name, model.versions, _aliases(model)) for model in registered)
     return rows_of("Registered models", ("model", "versions", "aliases"), rows)
 
 
-def versions(name: str, found: "tuple[Version, ...]") -> Table:
+def versions(name: str, registered: "tuple[Version, ...]") -> Table:
     """Every version with what it was made from; a commit followed by + had uncommitted changes."""
     headings = ("version", "stage", "aliases", "holdout", "source", "data", "model", "commit", "created (UTC)")
-    return rows_of(name, headings, map(_version, found))
+    return rows_of(name, headings, map(_version, registered))
 
 
-def version(found: "Version", metrics: dict[str, float]) -> Group:
+def version(registered: "Version", metrics: dict[str, float]) -> Group:
     """One version with all of its tags, then its metrics; apart, so that every digest stands on one line."""
-    facts = {"stage": found.stage, "aliases": ", ".join(found.aliases), "created": found.created, **found.tags}
-    known = rows_of(f"{found.name} version {found.number}", ("name", "value"), facts.items())
+    facts = {
+        "stage": registered.stage,
+        "aliases": ", ".join(registered.aliases),
+        "created": registered.created,
+        **registered.tags,
+    }
+    known = rows_of(f"{registered.name} version {registered.number}", ("name", "value"), facts.items())
     return Group(known, rows_of("Measured", ("metric", "value"), sorted(metrics.items())))
 
 
-def differences(one: "Version", other: "Version", found: "tuple[Difference, ...]") -> Table:
+def differences(one: "Version", other: "Version", items: "tuple[Difference, ...]") -> Table:
     """Parameters and metrics in which two versions differ, side by side."""
     headings = ("kind", "name", f"version {one.number}", f"version {other.number}")
-    return rows_of(one.name, headings, ((item.kind, item.name, item.a, item.b) for item in found))
+    return rows_of(one.name, headings, ((item.kind, item.name, item.a, item.b) for item in items))
 
 
 def history(name: str, moves: "tuple[Move, ...]") -> Table:
@@ -81,13 +86,13 @@ def _aliases(model: "RegisteredModel") -> str:
     return ", ".join(f"{alias} -> {number}" for alias, number in model.aliases.items())
 
 
-def _version(found: "Version") -> tuple[object, ...]:
-    tags = found.tags
+def _version(registered: "Version") -> tuple[object, ...]:
+    tags = registered.tags
     accuracy = f"{float(tags['holdout_accuracy']):.4f}" if "holdout_accuracy" in tags else None
     data, model, commit = (tags.get(key, "")[:SHOWN_DIGITS] for key in ("data_sha256", "model_sha256", "git_commit"))
     commit += "+" if tags.get("git_dirty") == "true" else ""
-    aliases, created = "\n".join(found.aliases), _moment(found.created)
-    return (found.number, found.stage, aliases, accuracy, tags.get("source"), data, model, commit, created)
+    aliases, created = "\n".join(registered.aliases), _moment(registered.created)
+    return (registered.number, registered.stage, aliases, accuracy, tags.get("source"), data, model, commit, created)
 
 
 def _moved(move: "Move") -> str:

@@ -13,7 +13,7 @@ from pipeline.files import Layout, read_json
 
 if TYPE_CHECKING:
     from pipeline.loop.retrain import RetrainResult
-    from pipeline.model.predict import Predicted
+    from pipeline.model.predict import PredictionSummary
     from pipeline.model.reproduce import Reproduction
 
 SHOWN_DIGITS = 12
@@ -38,8 +38,8 @@ def one_line(layout: Layout) -> str:
     """The figure that matters most, with its interval, beside the BMI rule's on the same rows."""
     scores = read_json(layout.metrics, "pipeline evaluate")["out_of_fold"]
     rule = scores["baselines"]["bmi_rule"]["accuracy"]
-    title_suffix = "sample: " if is_sample(layout) else ""
-    return f"{title_suffix}accuracy {_share(scores)} on {scores['rows']} rows out of fold; the BMI rule {rule:.4f}"
+    start = "sample: " if is_sample(layout) else ""
+    return f"{start}accuracy {_share(scores)} on {scores['rows']} rows out of fold; the BMI rule {rule:.4f}"
 
 
 def is_sample(layout: Layout) -> bool:
@@ -54,9 +54,9 @@ def metrics(layout: Layout, champion: dict[str, float] | None = None) -> Table:
         layout: Where the reports lie.
         champion: The champion's figures by their dotted names in metrics.json, measured when it was registered.
     """
-    found = read_json(layout.metrics, "pipeline evaluate")
-    title_suffix = "[bold yellow]sample[/bold yellow]: a" if is_sample(layout) else "A"
-    shown = table(f"{title_suffix}ccuracy with its {found['confidence']:.0%} interval")
+    figures = read_json(layout.metrics, "pipeline evaluate")
+    start = "[bold yellow]sample[/bold yellow]: a" if is_sample(layout) else "A"
+    shown = table(f"{start}ccuracy with its {figures['confidence']:.0%} interval")
     headings = ["measured on", "rows", "this model", "BMI rule"] + ["champion"] * (champion is not None)
     for heading in headings:
         shown.add_column(heading, justify="right" if heading == "rows" else "left", overflow="fold")
@@ -67,32 +67,34 @@ def metrics(layout: Layout, champion: dict[str, float] | None = None) -> Table:
         shown.add_row(label, str(scores["rows"]), *cells[: len(headings) - 2])
 
     for label, name in (("holdout", "holdout"), ("out of fold", "out_of_fold")):
-        row(label, name, found[name], _share(found[name]["baselines"]["bmi_rule"]))
-    origins = found["slices"].get("origin", {})
+        row(label, name, figures[name], _share(figures[name]["baselines"]["bmi_rule"]))
+    origins = figures["slices"].get("origin", {})
     for origin, scores in origins.items() if len(origins) > 1 else ():
         row(f"  {origin}", f"slices.origin.{origin}", scores, f"{scores['bmi_rule_accuracy']:.4f}")
-    if "grouped" in found:
-        row(
-            "groups held out",
-            "grouped",
-            found["grouped"],
-            _share(found["grouped"]["baselines"]["bmi_rule"]),
-        )
-    people = found["plausible_people"]["out_of_fold"]
-    row("plausible", "plausible_people.out_of_fold", people, "the truth", "agreement")
+    if grouped := figures.get("grouped"):
+        row("groups held out", "grouped", grouped, _share(grouped["baselines"]["bmi_rule"]))
+        shown.caption, shown.caption_justify = _grouped_in_words(grouped), "left"
+    people = figures["plausible_people"]["out_of_fold"]
+    row("plausible people", "plausible_people.out_of_fold", people, "defines the label", "agreement")
     return shown
 
 
-def reproduction(found: "Reproduction", raw: Path) -> RenderableType:
+def _grouped_in_words(grouped: dict[str, Any]) -> str:
+    rule = grouped["baselines"]["bmi_rule"]["accuracy"]
+    better = "the BMI rule is better there" if rule > grouped["accuracy"] else "the model is not worse there"
+    return f"Groups held out: a survey answer and the synthetic rows made from it are held out together; {better}."
+
+
+def reproduction(runs: "Reproduction", raw: Path) -> RenderableType:
     """Every file's digest in both runs, and the largest difference of any metric."""
     shown = table(f"Two runs of {escape(str(raw))}, other hash seed, cores and instructions")
     for heading in ("file", "first run", "second run", ""):
         shown.add_column(heading)
-    for file in found.files:
+    for file in runs.files:
         digests = [value[:SHOWN_DIGITS] if value else "missing" for value in file.digests]
         shown.add_row(escape(file.name), *digests, "equal" if file.equal else "[bold red]differs[/bold red]")
-    summary = f"{len(found.files)} files, {len(found.metrics)} figures: difference {found.difference:.4f}"
-    return Group(shown, Text(summary, style="bold green" if found.equal else "bold red"))
+    summary = f"{len(runs.files)} files, {len(runs.metrics)} figures: difference {runs.difference:.4f}"
+    return Group(shown, Text(summary, style="bold green" if runs.equal else "bold red"))
 
 
 def retrained(done: "RetrainResult", verdict: RenderableType) -> RenderableType:
@@ -110,7 +112,7 @@ def retrained(done: "RetrainResult", verdict: RenderableType) -> RenderableType:
     facts.add_row("data", escape(done.came_from))
     facts.add_row("stages run", ", ".join(done.stages_run) or "none: everything is up to date")
     if done.registered.created:
-        facts.add_row("registered", f"as {registered}, stage {done.registered.stage}")
+        facts.add_row("registered", f"as {registered}")
     else:
         facts.add_row("registered", f"nothing new: this result is {registered} already")
     facts.add_row("champion", _champion_line(done, number))
@@ -122,7 +124,7 @@ def retrained(done: "RetrainResult", verdict: RenderableType) -> RenderableType:
     return Group(*parts)
 
 
-def predicted(done: "Predicted") -> RenderableType:
+def predicted(done: "PredictionSummary") -> RenderableType:
     """How many rows were scored and rejected, and how many were answered with each level."""
     shown = table(f"{done.scored} of {done.rows} rows scored")
     shown.add_column("level")
@@ -148,7 +150,7 @@ def _champion_line(done: "RetrainResult", before: int | None) -> str:
     who = f"{record['Gender']}, {record['Age']:g} years, {record['Height']:g} m, {record['Weight']:g} kg"
     return (
         f"version {champion.version}{was}, exported to {champion.folder.model}\n"
-        f"asked about nobody's record ({who}, ...): {champion.prediction}, probability {probability:.3f}"
+        f"example: {who} -> {champion.prediction} ({probability:.1%})"
     )
 
 

@@ -11,7 +11,7 @@ from lambda_api.contract import TARGET
 from pipeline.data.additions import Additions, Agreement, grown, inserted
 from pipeline.data.clean import clean
 from pipeline.data.records import COLUMNS, ORIGIN
-from pipeline.data.shift import Drift, Moved
+from pipeline.data.shift import ColumnShift, Drift
 from pipeline.errors import DataError, ParamsError
 from pipeline.params import DataParams, Params
 
@@ -138,7 +138,7 @@ def test_new_records_are_judged_beside_those_of_their_own_origin(data: DataParam
     found = grown(DATA, new(*rows), "new.csv", data)
     assert (found.beside, found.rule, found.rule_before) == ("collected", Agreement(1, 2), Agreement(2, 2))
     age = Drift("Age", "mean", 4.333333333333333, "mean 25.5 -> 45, std 4.5 -> 15, min 21 -> 30, max 30 -> 60")
-    assert Moved(age, beyond_chance=True) in found.moved
+    assert ColumnShift(age, beyond_chance=True) in found.moved
     alone = grown(DATA, new(*rows), "new.csv", data.model_copy(update={"collected_rows": 0}))
     assert (alone.beside, alone.rule_before) == ("all", Agreement(3, 3))
 

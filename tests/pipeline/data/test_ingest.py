@@ -2,21 +2,20 @@
 
 import io
 import shutil
-import subprocess
-import sys
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from pipeline import params as parameters
-from pipeline.data.ingest import Ingested, ingest
+from pipeline.data.ingest import RawFile, ingest
 from pipeline.data.pin import accept, pin
 from pipeline.errors import DataError, NotPublishedError, ParamsError, SourceError
 from pipeline.files import RAW_NAME, digest
+from pipeline.params import Params
 from tests.paths import ROOT
 
 CONTENT = b"Gender,Age\r\nFemale,21\r\n"
@@ -86,7 +85,7 @@ MEMBER = {f"folder__{RAW_NAME}": CONTENT, "readme.txt": b"hello"}
 def test_a_file_that_already_lies_there_is_taken() -> None:
     TARGET.parent.mkdir(parents=True)
     TARGET.write_bytes(CONTENT)
-    assert ingest(TARGET, SHA256, NOWHERE) == Ingested(TARGET, "where it already lay", SHA256)
+    assert ingest(TARGET, SHA256, NOWHERE) == RawFile(TARGET, "already in place", SHA256)
 
 
 def test_a_file_that_lies_there_and_is_another_is_refused_and_left_alone() -> None:
@@ -104,7 +103,7 @@ def test_a_file_that_lies_there_and_is_another_is_refused_and_left_alone() -> No
 
 def test_a_named_file_is_copied() -> None:
     Path("mine.csv").write_bytes(CONTENT)
-    assert ingest(TARGET, SHA256, NOWHERE, Path("mine.csv")) == Ingested(TARGET, "mine.csv", SHA256)
+    assert ingest(TARGET, SHA256, NOWHERE, Path("mine.csv")) == RawFile(TARGET, "mine.csv", SHA256)
     assert TARGET.read_bytes() == CONTENT
 
 
@@ -131,7 +130,7 @@ def test_the_publisher_may_send_the_file_or_a_zip_that_holds_it(publisher: type[
     server = publisher((200, body))
     heard: list[tuple[str, int, int]] = []
     found = ingest(TARGET, SHA256, server.url, progress=lambda *said: heard.append(said))
-    assert found == Ingested(TARGET, server.url, SHA256)
+    assert found == RawFile(TARGET, server.url, SHA256)
     assert TARGET.read_bytes() == CONTENT
     assert heard[-1] == ("download", len(body), len(body))
 
@@ -167,8 +166,8 @@ def test_what_the_publisher_sends_must_have_the_pinned_digest(publisher: type[Pu
         f"what {server.url} gives is not the pinned data: SHA-256 {digest(b'news')}, expected {SHA256}.",
         "  DVC's cache or remote: no DVC repository here",
         (
-            "If records were added (`pipeline ingest --add`), DVC alone has the pinned file: whoever added them runs "
-            "`dvc push`, and `dvc remote list` here must name that remote, with credentials that may read it."
+            "If records were added (`pipeline ingest --add`), DVC alone has the pinned file: the person who added "
+            "them runs `dvc push`, and `dvc remote list` here must name that remote, with credentials that may read it."
         ),
         "If it is meant to be the new data, download it and accept it with `pipeline ingest --from FILE --accept`.",
     ]
@@ -186,20 +185,15 @@ def test_without_any_source_the_error_names_each_one_and_what_to_do() -> None:
     ]
 
 
-def test_dvc_gives_back_a_file_that_was_lost(tmp_path: Path) -> None:
-    def run(*command: str) -> None:
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-
-    run("git", "init", "-q")
-    run(sys.executable, "-m", "dvc", "init", "-q")
+def test_dvc_gives_back_a_file_that_was_lost(dvc: Callable[..., None], tmp_path: Path) -> None:
     TARGET.parent.mkdir(parents=True)
     TARGET.write_bytes(CONTENT)
-    run(sys.executable, "-m", "dvc", "add", "-q", str(TARGET))
-    run(sys.executable, "-m", "dvc", "remote", "add", "-d", "store", str(tmp_path / "store"))
-    run(sys.executable, "-m", "dvc", "push", "-q")
+    dvc("add", "-q", str(TARGET))
+    dvc("remote", "add", "-d", "store", str(tmp_path / "store"))
+    dvc("push", "-q")
     TARGET.unlink()
     shutil.rmtree(tmp_path / ".dvc/cache")
-    assert ingest(TARGET, SHA256, NOWHERE) == Ingested(TARGET, "DVC's cache or remote", SHA256)
+    assert ingest(TARGET, SHA256, NOWHERE) == RawFile(TARGET, "DVC's cache or remote", SHA256)
     assert TARGET.read_bytes() == CONTENT
 
 
@@ -208,9 +202,11 @@ def test_accepting_new_data_records_its_digest_and_keeps_the_comments(small_csv:
     before = (ROOT / "params.yaml").read_text(encoding="utf-8")
     params_file.write_text(before, encoding="utf-8")
     found = accept(small_csv, None, params_file, TARGET)
-    pinned = parameters.load(ROOT / "params.yaml").data
-    expected = before.replace(pinned.sha256, found.sha256).replace("collected_rows: 498", "collected_rows: null")
+    pin_line = next(line for line in before.splitlines() if line.startswith("  sha256: "))
+    expected = before.replace(pin_line, f"  sha256: {found.sha256}", 1)
+    expected = expected.replace("collected_rows: 498", "collected_rows: null")
     assert params_file.read_text(encoding="utf-8") == expected
+    assert parameters.load(params_file).data.published == parameters.load(ROOT / "params.yaml").data.published
     assert TARGET.read_bytes() == small_csv.read_bytes()
     assert ingest(TARGET, parameters.load(params_file).data.sha256, NOWHERE).sha256 == digest(small_csv.read_bytes())
 
@@ -229,6 +225,13 @@ def test_data_that_cannot_be_used_is_not_accepted(small_csv: Path, collected: st
         accept(source, 10**6, params_file, TARGET)
     assert params_file.read_bytes() == (ROOT / "params.yaml").read_bytes()
     assert not TARGET.exists()
+
+
+def test_the_published_digest_stands_in_one_place(params: Params) -> None:
+    folders = ("pipeline", "lambda_api", "golden_hook", "benchmarks", "tests")
+    sources = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    assert [path for path in sources if params.data.published in path.read_text(encoding="utf-8")] == []
+    assert (ROOT / "params.yaml").read_text(encoding="utf-8").count(params.data.published) == 1
 
 
 def test_the_data_and_its_pin_are_written_both_or_none(small_csv: Path) -> None:

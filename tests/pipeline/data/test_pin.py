@@ -1,45 +1,21 @@
-"""The whole way of new records: added, put into a pull request by the printed commands, reported, merged, promoted."""
+"""New records are added to the pinned data; tests/loop has their whole way through a pull request to a champion."""
 
 import csv
 import io
-import os
 import random
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from lambda_api.contract import TARGET
 from pipeline import params as parameters
-from pipeline.data import sample
 from pipeline.data.additions import grown
 from pipeline.data.pin import pull_request
 from pipeline.files import Layout, digest, file_digest
 from pipeline.params import Params
-from tests.fixtures.project import Project
-from tests.paths import ROOT
+from tests.fixtures.project import NOISY_GATE, Project, synthetic_records
 
 NAME = "obesity_classifier"
-GATE = {  # so few records are noisy
-    "margin": 0.05,
-    "guard_tolerance": 0.1,
-    "floors": {
-        "holdout_accuracy": 0.8,
-        "collected_accuracy": 0.8,
-        "worst_class_recall": 0.5,
-        "plausible_people": 0.5,
-        "new_records": 0.85,
-    },
-}
-ME = {f"GIT_{who}_{what}": "me@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-
-
-def invented(params: Params, rows: int, seed: int) -> str:
-    """Records of nobody, from the profile of the sample."""
-    wanted = params.sample.model_copy(update={"rows": rows, "seed": seed})
-    return sample.generate(sample.load_profile(ROOT / sample.PROFILE), wanted)
 
 
 def shuffled(text: str) -> str:
@@ -54,106 +30,16 @@ def shuffled(text: str) -> str:
     return out.getvalue()
 
 
-def shell(folder: Path, command: str) -> str:
-    """What a shell says to a command, which must succeed; the environment's own commands are on PATH."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW")}
-    environment |= ME | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "DVC_NO_ANALYTICS": "1",
-    }
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", command],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.fixture
-def project(trained_project: Path, tmp_path: Path) -> Project:
-    """A project whose champion is version 1, with the gate's floors for new records."""
-    project = Project(Path(shutil.copytree(trained_project, tmp_path / "project")))
-    project.set_params(gate=GATE)
-    return project
-
-
-@pytest.fixture
-def team(project: Project, tmp_path: Path) -> Project:
-    """The same, committed on main and pushed: code to a bare repository, data to a folder."""
-    for name in ("Makefile", "pyproject.toml", ".gitignore", ".gitattributes"):
-        shutil.copy(ROOT / name, project.root)
-    (project.root / "said.txt").unlink()
-    shell(project.root, f"dvc remote add --quiet --default store {tmp_path}/store && dvc push --quiet")
-    shell(project.root, "git switch --quiet --orphan main && git add --all && git commit --quiet -m Begin")
-    shell(project.root, f"git init --quiet --bare {tmp_path}/origin && git remote add origin {tmp_path}/origin")
-    shell(project.root, "git push --quiet -u origin main")
-    return project
-
-
-def cloned(tmp_path: Path) -> Project:
-    """Another person's clone, with an environment as `make` leaves it."""
-    shell(tmp_path, "git clone --quiet --branch main origin 'a clone'")
-    environment = tmp_path / "a clone/.venv"
-    environment.mkdir()
-    (environment / "bin").symlink_to(Path(sys.executable).parent)
-    for mark in (".uv", ".run"):
-        (environment / mark).touch()
-    return Project(environment.parent)
-
-
 def state(project: Project) -> tuple[str, str]:
     return file_digest(Layout(project.root).raw), file_digest(project.root / "params.yaml")
-
-
-def test_new_records_go_through_a_pull_request_into_a_new_champion(
-    team: Project, params: Params, tmp_path: Path
-) -> None:
-    clone = cloned(tmp_path)
-    (clone.root / "new.csv").write_text(invented(params, 200, seed=99), encoding="utf-8")
-    added = clone.run("ingest", "--add", "new.csv")  # the pinned data is not there yet: DVC's remote has it
-    assert added.returncode == 0, added.stdout + added.stderr
-    said = added.stdout.splitlines()
-    assert "200 new records in new.csv" in said
-    assert "First tell DVC" not in added.stdout
-    commands = [
-        line.removeprefix("  ") for line in said[said.index("Three commands put it into a pull request:") + 1 :]
-    ]
-    assert len(commands) == 3
-    for command in commands:
-        shell(clone.root, command)
-    assert "new.csv" in shell(clone.root, "git status --porcelain")  # people's answers are never committed
-    assert shell(clone.root, "git status --porcelain --untracked-files=no") == ""
-    branch = shell(clone.root, "git branch --show-current").strip()
-
-    report = clone.run("report", "--against", "origin/main").stdout
-    assert "The data changed: 200 records added, 0 removed, 0 with another level. Of the added, 1" in report
-    assert "paired, 600" in report
-
-    shell(team.root, f"git fetch --quiet && git merge --quiet origin/{branch}")
-    old = team.run("retrain")
-    assert (old.returncode, "if records were added elsewhere since, `dvc pull`" in old.stderr) == (2, True), old.stderr
-    shell(team.root, "dvc pull --quiet")
-    merged = team.run("retrain")
-    assert merged.returncode == 0, merged.stdout + merged.stderr
-    assert "none: everything is up to date" in merged.stdout
-    assert "champion    version 2 (was version 1)" in merged.stdout
-    champion = team.registry().champion(NAME)
-    assert champion
-    assert champion.tags["data_sha256"] == parameters.load(team.root / "params.yaml").data.sha256
-    verdict = Layout(team.root).verdict.read_text(encoding="utf-8")
-    assert "on the 600 records that the champion was judged on as well" in verdict
-    assert "of 200 right" in verdict
 
 
 def test_shuffled_labels_are_refused_at_the_door_and_by_the_gate_if_added_even_so(
     project: Project, params: Params, tmp_path: Path
 ) -> None:
+    project.set_params(gate=NOISY_GATE)
     poison = tmp_path / "poison.csv"
-    poison.write_text(shuffled(invented(params, 200, seed=99)), encoding="utf-8")
+    poison.write_text(shuffled(synthetic_records(params, 200, seed=99)), encoding="utf-8")
     before = state(project)
     refused = project.run("ingest", "--add", str(poison))
     assert refused.returncode == 3
@@ -178,8 +64,8 @@ def test_records_can_be_added_again_before_anything_is_trained_and_after_a_kill_
     project: Project, params: Params, tmp_path: Path
 ) -> None:
     first, second = tmp_path / "first.csv", tmp_path / "it's second.csv"
-    first.write_text(invented(params, 20, seed=1), encoding="utf-8")
-    second.write_text(invented(params, 20, seed=2), encoding="utf-8")
+    first.write_text(synthetic_records(params, 20, seed=1), encoding="utf-8")
+    second.write_text(synthetic_records(params, 20, seed=2), encoding="utf-8")
     raw, pinned = Layout(project.root).raw, parameters.load(project.root / "params.yaml").data
     expected = grown(raw.read_bytes(), first.read_bytes(), "first", pinned)
     raw.unlink()  # as a kill between the data and its pin leaves it

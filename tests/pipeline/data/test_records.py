@@ -1,4 +1,4 @@
-"""Records as tables: keys and folds that never move, numbers that survive a file, records that nobody gave."""
+"""Records as tables: keys and folds that never move, numbers that survive a file, random records."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""One comment on a pull request, whatever is pushed and whoever wrote the report."""
+"""One comment on a pull request, whatever is pushed and whatever the report holds."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError, ModelFileError, SourceError
-from pipeline.github import comment as sticky
 from pipeline.github.api import GitHub
+from pipeline.github.comment import PullRequestRun, post_comment, read_report, sanitize
 from pipeline.report.comment import COMMENT_MARKER
 from tests.fakes.github import BOT, RUN_URL, SHA, TOKEN, FakeGitHub, event, pull, serving
 
@@ -20,14 +20,14 @@ POSTED = (
 
 @pytest.fixture
 def fake() -> Iterator[FakeGitHub]:
-    with serving(FakeGitHub(pulls=[pull()])) as found:
-        yield found
+    with serving(FakeGitHub(pulls=[pull()])) as running:
+        yield running
 
 
-def post(fake: FakeGitHub, report: str | None = REPORT, *, token: str = TOKEN, **told: object) -> str:
-    run = sticky.Run.of_event(event(**told))  # type: ignore[arg-type]
+def post(fake: FakeGitHub, report: str | None = REPORT, *, token: str = TOKEN, **changes: object) -> str:
+    run = PullRequestRun.from_event(event(**changes))  # type: ignore[arg-type]
     with GitHub(fake.address, token) as github:
-        return sticky.post(github, run, report)
+        return post_comment(github, run, report)
 
 
 def test_the_first_report_is_one_comment_and_the_next_takes_its_place(fake: FakeGitHub) -> None:
@@ -40,7 +40,7 @@ def test_the_first_report_is_one_comment_and_the_next_takes_its_place(fake: Fake
 
 def test_the_same_report_again_changes_nothing(fake: FakeGitHub) -> None:
     post(fake)
-    assert post(fake) == "the comment on pull request 7 says so already"
+    assert post(fake) == "the comment on pull request 7 is up to date"
     assert fake.asked == ["POST"]
 
 
@@ -72,25 +72,29 @@ def test_a_fork_is_found_by_its_branch_and_commit(fake: FakeGitHub) -> None:
     ids=["no pull request", "closed", "moved on"],
 )
 @pytest.mark.parametrize("fork", [False, True])
-def test_a_run_that_nobody_waits_for_says_nothing(fake: FakeGitHub, pulls: list[dict[str, object]], fork: bool) -> None:  # noqa: FBT001
+def test_a_run_without_an_open_pull_request_at_its_commit_posts_nothing(
+    fake: FakeGitHub,
+    pulls: list[dict[str, object]],
+    fork: bool,  # noqa: FBT001  pytest passes it by name
+) -> None:
     for item in pulls:
         item["head"] = {**item["head"], "label": "somebody:change"} if fork else item["head"]  # type: ignore[dict-item]
     fake.pulls = pulls or ([] if fork else [pull(state="closed")])
-    assert post(fake, fork=fork) == f"no open pull request ends at {SHA[:8]} any more: nothing to say"
+    assert post(fake, fork=fork) == f"no open pull request ends at {SHA[:8]} any more: no comment"
     assert fake.asked == []
 
 
-def test_without_a_report_a_success_says_nothing_unless_something_was_said_before(fake: FakeGitHub) -> None:
-    assert post(fake, None) == "pull request 7 leaves the model as it is: nothing to say"
+def test_a_success_without_a_report_only_updates_an_earlier_comment(fake: FakeGitHub) -> None:
+    assert post(fake, None) == "pull request 7 does not change the model: no comment"
     assert fake.comments == []
     post(fake)
     post(fake, None)
-    assert "This pull request leaves the model as it is." in fake.comments[0]["body"]
+    assert "This pull request does not change the model." in fake.comments[0]["body"]
 
 
-def test_without_a_report_a_failure_says_that_there_is_none(fake: FakeGitHub) -> None:
+def test_a_failure_without_a_report_says_that_there_is_none(fake: FakeGitHub) -> None:
     post(fake, None, conclusion="failure")
-    assert "**No report: the run ended with failure before there was one.**" in fake.comments[0]["body"]
+    assert "**No report: the run ended with failure before it wrote one.**" in fake.comments[0]["body"]
 
 
 @pytest.mark.parametrize(
@@ -100,36 +104,36 @@ def test_without_a_report_a_failure_says_that_there_is_none(fake: FakeGitHub) ->
         (f"a\n{COMMENT_MARKER}\n", "a"),
         ("a <!-- hidden\nlines --> b <!-- open", "a  b "),
         ("nul\x00", "nul"),
-        ("x" * 64_001, "x" * 64_000 + "\n\n(cut: the whole report is in the run's artifact)"),
+        ("x" * 64_001, "x" * 64_000 + "\n\n(shortened: the whole report is in the run's artifact)"),
     ],
 )
-def test_a_strangers_text_mentions_nobody_hides_nothing_and_is_not_too_long(text: str, expected: str) -> None:
-    assert sticky.harmless(text) == expected.rstrip()
+def test_a_strangers_text_mentions_nobody_hides_nothing_and_is_shortened(text: str, expected: str) -> None:
+    assert sanitize(text) == expected.rstrip()
 
 
 def test_the_report_is_read_as_text_and_a_missing_one_is_none(tmp_path: Path) -> None:
     path = tmp_path / "report.md"
-    assert sticky.read(path) is None
+    assert read_report(path) is None
     path.write_text(REPORT, encoding="utf-8")
-    assert sticky.read(path) == REPORT
+    assert read_report(path) == REPORT
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(ModelFileError, match="not UTF-8"):
-        sticky.read(path)
+        read_report(path)
 
 
 def test_a_link_to_a_file_of_the_runner_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret", encoding="utf-8")
     (tmp_path / "report.md").symlink_to(tmp_path / "secret")
-    assert sticky.read(tmp_path / "report.md") is None
+    assert read_report(tmp_path / "report.md") is None
 
 
-def test_a_run_of_anything_but_a_pull_request_is_refused() -> None:
-    told = event()
-    told["workflow_run"]["event"] = "push"
+def test_a_run_on_anything_but_a_pull_request_is_refused() -> None:
+    pushed = event()
+    pushed["workflow_run"]["event"] = "push"
     with pytest.raises(InputError, match="started by push"):
-        sticky.Run.of_event(told)
+        PullRequestRun.from_event(pushed)
     with pytest.raises(InputError, match="workflow_run"):
-        sticky.Run.of_event({"pull_request": {}})
+        PullRequestRun.from_event({"pull_request": {}})
 
 
 def test_a_refusal_and_an_unreachable_github_say_what_was_asked(fake: FakeGitHub) -> None:
@@ -139,4 +143,4 @@ def test_a_refusal_and_an_unreachable_github_say_what_was_asked(fake: FakeGitHub
         GitHub("http://127.0.0.1:9", TOKEN) as nowhere,
         pytest.raises(SourceError, match="cannot be reached"),
     ):
-        nowhere.ask("POST", "/repos", json={})
+        nowhere.request("POST", "/repos", json={})

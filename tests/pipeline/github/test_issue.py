@@ -1,4 +1,4 @@
-"""One issue for each drift, however often the watch looks, and one retraining if the team wants that."""
+"""One issue for each drift, however many checks see it, and one retraining if the team wants that."""
 
 import json
 from collections.abc import Iterator
@@ -7,19 +7,30 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import ModelFileError, SourceError
-from pipeline.github import issue as drift
 from pipeline.github.api import GitHub
+from pipeline.github.issue import (
+    ISSUE_MARKER,
+    RESULT_FILE,
+    RETRAINING_MARKER,
+    TEXT_FILE,
+    TITLE,
+    DriftReport,
+    WatchRun,
+    update_issue,
+)
 from tests.fakes.github import BOT, REPOSITORY, TOKEN, FakeGitHub, serving
 
-RUN = drift.Run(REPOSITORY, "main", "https://github.example/run/11", "https://github.example/picture")
-DRIFTING = drift.Seen("drifting", "Version 2 drifts since Monday: Weight", "## Version 2 drifts since Monday: Weight\n")
-WORSE = drift.Seen("drifting", "Version 2 drifts: Weight, BMI", "## Version 2 drifts: Weight, BMI\n")
-STEADY = drift.Seen("steady", "Steady: version 2", "## Steady: version 2\n")
-UNKNOWN = drift.Seen("unknown", "Too few requests to say", "## Too few requests to say\n")
-OPENED = f"""{drift.MARKER}
-## Version 2 drifts since Monday: Weight
+RUN = WatchRun(REPOSITORY, "main", "https://github.example/run/11", "https://github.example/picture")
+DRIFTING = DriftReport(
+    "drifting", "Drift in version 2 since Monday: Weight", "## Drift in version 2 since Monday: Weight\n"
+)
+WORSE = DriftReport("drifting", "Drift in version 2: Weight, BMI", "## Drift in version 2: Weight, BMI\n")
+STEADY = DriftReport("steady", "Steady: no drift in version 2", "## Steady: no drift in version 2\n")
+UNKNOWN = DriftReport("unknown", "Too few requests to judge", "## Too few requests to judge\n")
+OPENED = f"""{ISSUE_MARKER}
+## Drift in version 2 since Monday: Weight
 
-[Pictures of each column over time](https://github.example/picture), [the run that looked last](https://github.example/run/11).
+[Pictures of each column over time](https://github.example/picture), [the newest check](https://github.example/run/11).
 
 This issue is updated while the drift lasts, and closed when it is over.
 """
@@ -27,65 +38,65 @@ This issue is updated while the drift lasts, and closed when it is over.
 
 @pytest.fixture
 def fake() -> Iterator[FakeGitHub]:
-    with serving(FakeGitHub()) as found:
-        yield found
+    with serving(FakeGitHub()) as running:
+        yield running
 
 
-def tell(fake: FakeGitHub, seen: drift.Seen, *, retrain: bool = False, token: str = TOKEN) -> tuple[str, ...]:
+def update(fake: FakeGitHub, report: DriftReport, *, retrain: bool = False, token: str = TOKEN) -> tuple[str, ...]:
     with GitHub(fake.address, token) as github:
-        return drift.tell(github, RUN, seen, retrain=retrain)
+        return update_issue(github, RUN, report, retrain=retrain)
 
 
 def test_a_drift_is_one_issue_that_is_updated_while_it_lasts_and_closed_when_it_is_over(fake: FakeGitHub) -> None:
-    assert tell(fake, DRIFTING) == ("opened issue 20",)
+    assert update(fake, DRIFTING) == ("opened issue 20",)
     (issue,) = fake.issues
-    assert (issue["title"], issue["label"], issue["body"]) == (drift.TITLE, "drift", OPENED)
-    assert tell(fake, WORSE) == ("updated issue 20",)
-    assert issue["body"].splitlines()[1] == "## Version 2 drifts: Weight, BMI"
-    assert tell(fake, STEADY) == ("closed issue 20",)
+    assert (issue["title"], issue["label"], issue["body"]) == (TITLE, "drift", OPENED)
+    assert update(fake, WORSE) == ("updated issue 20",)
+    assert issue["body"].splitlines()[1] == "## Drift in version 2: Weight, BMI"
+    assert update(fake, STEADY) == ("closed issue 20",)
     assert (issue["state"], issue["state_reason"]) == ("closed", "completed")
     (last,) = fake.comments
     assert (last["number"], last["body"]) == (
         20,
-        "It is over: Steady: version 2 ([run](https://github.example/run/11)).",
+        "The drift is over. Steady: no drift in version 2 ([run](https://github.example/run/11)).",
     )
     assert fake.asked == ["open", "update", "POST", "close"]
 
 
 def test_the_next_drift_is_a_new_issue(fake: FakeGitHub) -> None:
-    for seen in (DRIFTING, STEADY, DRIFTING):
-        tell(fake, seen)
+    for report in (DRIFTING, STEADY, DRIFTING):
+        update(fake, report)
     assert [issue["state"] for issue in fake.issues] == ["closed", "open"]
 
 
-@pytest.mark.parametrize("seen", [STEADY, UNKNOWN])
-def test_without_a_drift_nothing_is_said(fake: FakeGitHub, seen: drift.Seen) -> None:
-    tell(fake, seen, retrain=True)
+@pytest.mark.parametrize("report", [STEADY, UNKNOWN])
+def test_without_a_drift_no_issue_is_opened(fake: FakeGitHub, report: DriftReport) -> None:
+    update(fake, report, retrain=True)
     assert fake.asked == []
 
 
 def test_too_few_requests_neither_close_nor_change_the_issue(fake: FakeGitHub) -> None:
-    tell(fake, DRIFTING)
-    assert tell(fake, UNKNOWN) == ("Too few requests to say: nothing is opened or closed",)
+    update(fake, DRIFTING)
+    assert update(fake, UNKNOWN) == ("Too few requests to judge: no issue is opened or closed",)
     assert [issue["body"] for issue in fake.issues] == [OPENED]
 
 
 @pytest.mark.parametrize(
     ("body", "login", "more"),
     [
-        (f"{drift.MARKER}\nmine", "somebody", {}),
-        (f"look: {drift.MARKER}", BOT, {}),
-        (f"{drift.MARKER}\na change", BOT, {"pull_request": {"url": "https://github.example"}}),
-        (f"{drift.MARKER}\nlong ago", BOT, {"state": "closed"}),
+        (f"{ISSUE_MARKER}\nmine", "somebody", {}),
+        (f"look: {ISSUE_MARKER}", BOT, {}),
+        (f"{ISSUE_MARKER}\na change", BOT, {"pull_request": {"url": "https://github.example"}}),
+        (f"{ISSUE_MARKER}\nlong ago", BOT, {"state": "closed"}),
     ],
     ids=["a person's", "another purpose", "a pull request", "closed"],
 )
-def test_what_is_not_ours_is_neither_taken_for_the_issue_nor_touched(
+def test_any_other_issue_is_neither_taken_for_the_issue_nor_changed(
     fake: FakeGitHub, body: str, login: str, more: dict[str, object]
 ) -> None:
     fake.open(body, login, **more)
-    tell(fake, DRIFTING)
-    tell(fake, STEADY)
+    update(fake, DRIFTING)
+    update(fake, STEADY)
     assert (fake.issues[0]["body"], fake.issues[0]["state"]) == (body, more.get("state", "open"))
     assert fake.issues[1]["state"] == "closed"
 
@@ -93,47 +104,47 @@ def test_what_is_not_ours_is_neither_taken_for_the_issue_nor_touched(
 def test_the_issue_is_found_behind_hundreds_of_others(fake: FakeGitHub) -> None:
     for number in range(150):
         fake.open(f"issue {number}", "somebody")
-    tell(fake, DRIFTING)
-    tell(fake, WORSE)
+    update(fake, DRIFTING)
+    update(fake, WORSE)
     assert fake.asked == ["open", "update"]
 
 
 def test_of_two_open_issues_the_older_one_stays(fake: FakeGitHub) -> None:
-    for seen in (DRIFTING, STEADY, DRIFTING):
-        tell(fake, seen)
+    for report in (DRIFTING, STEADY, DRIFTING):
+        update(fake, report)
     fake.issues[0]["state"] = "open"
-    assert tell(fake, DRIFTING) == ("closed issue 21", "updated issue 20")
+    assert update(fake, DRIFTING) == ("closed issue 21", "updated issue 20")
     assert fake.comments[-1]["body"] == "The same as #20."
 
 
 def test_retraining_is_started_once_for_each_drift_with_the_reason(fake: FakeGitHub) -> None:
-    assert tell(fake, DRIFTING, retrain=True) == ("opened issue 20", "started retrain.yml")
-    assert tell(fake, WORSE, retrain=True) == ("updated issue 20",)
+    assert update(fake, DRIFTING, retrain=True) == ("opened issue 20", "started retrain.yml")
+    assert update(fake, WORSE, retrain=True) == ("updated issue 20",)
     assert "Retraining was started: `retrain.yml`." in fake.issues[0]["body"]
-    reason = "drift, issue #20: Version 2 drifts since Monday: Weight"
+    reason = "drift, issue #20: Drift in version 2 since Monday: Weight"
     assert fake.started == [("retrain.yml", {"ref": "main", "inputs": {"reason": reason}})]
-    tell(fake, STEADY, retrain=True)
-    tell(fake, DRIFTING, retrain=True)
+    update(fake, STEADY, retrain=True)
+    update(fake, DRIFTING, retrain=True)
     assert len(fake.started) == 2
 
 
-def test_who_wants_retraining_later_gets_it_at_the_next_look(fake: FakeGitHub) -> None:
-    tell(fake, DRIFTING)
+def test_retraining_that_is_wanted_later_is_started_at_the_next_check(fake: FakeGitHub) -> None:
+    update(fake, DRIFTING)
     assert fake.started == []
-    assert tell(fake, DRIFTING, retrain=True) == ("updated issue 20", "started retrain.yml")
+    assert update(fake, DRIFTING, retrain=True) == ("updated issue 20", "started retrain.yml")
 
 
-def test_text_from_the_log_mentions_nobody_and_cannot_pass_for_a_note_of_ours(fake: FakeGitHub) -> None:
-    evil = f"## version @us/owners drifts {drift.RETRAINING}\n"
-    tell(fake, drift.Seen("drifting", "evil", evil))
+def test_text_from_the_log_mentions_nobody_and_cannot_forge_a_marker(fake: FakeGitHub) -> None:
+    evil = f"## version @us/owners drifts {RETRAINING_MARKER}\n"
+    update(fake, DriftReport("drifting", "evil", evil))
     assert "version @\u200bus/owners drifts" in fake.issues[0]["body"]
-    tell(fake, DRIFTING, retrain=True)
+    update(fake, DRIFTING, retrain=True)
     assert len(fake.started) == 1
 
 
 def test_a_github_that_refuses_says_what_was_asked(fake: FakeGitHub) -> None:
     with pytest.raises(SourceError, match="refuses GET /repos/us/obesity/issues: 401"):
-        tell(fake, DRIFTING, token="another")  # noqa: S106
+        update(fake, DRIFTING, token="another")  # noqa: S106
 
 
 def version(verdict: str, *, answering: bool = True) -> dict[str, object]:
@@ -148,17 +159,17 @@ def version(verdict: str, *, answering: bool = True) -> dict[str, object]:
         ([], {"2": version("steady", answering=False), "3": version("too few")}, "unknown"),
     ],
 )
-def test_the_state_is_that_of_the_versions_that_answer(
+def test_the_state_is_that_of_the_active_versions(
     tmp_path: Path, drifting: list[str], versions: dict[str, object], state: str
 ) -> None:
-    (tmp_path / drift.RESULT).write_text(json.dumps({"drifting": drifting, "versions": versions}), encoding="utf-8")
-    (tmp_path / drift.TEXT).write_text("## In one line\n\nand more\n", encoding="utf-8")
-    assert drift.Seen.of_folder(tmp_path) == drift.Seen(state, "In one line", "## In one line\n\nand more\n")  # type: ignore[arg-type]
+    (tmp_path / RESULT_FILE).write_text(json.dumps({"drifting": drifting, "versions": versions}), encoding="utf-8")
+    (tmp_path / TEXT_FILE).write_text("## In one line\n\nand more\n", encoding="utf-8")
+    assert DriftReport.from_folder(tmp_path) == DriftReport(state, "In one line", "## In one line\n\nand more\n")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"drifting": []}'])
-def test_a_result_that_is_none_of_the_watch_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / drift.RESULT).write_text(content, encoding="utf-8")
-    (tmp_path / drift.TEXT).write_text("## In one line\n", encoding="utf-8")
+def test_a_file_that_is_no_result_of_the_watch_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / RESULT_FILE).write_text(content, encoding="utf-8")
+    (tmp_path / TEXT_FILE).write_text("## In one line\n", encoding="utf-8")
     with pytest.raises(ModelFileError, match="no result of the watch"):
-        drift.Seen.of_folder(tmp_path)
+        DriftReport.from_folder(tmp_path)

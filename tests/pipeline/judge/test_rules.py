@@ -85,7 +85,7 @@ def test_other_data_is_a_gain_in_itself_but_never_excuses_a_loss(pairs: Pairs, o
 
 
 @pytest.mark.parametrize(
-    ("news", "rules"),
+    ("new_records", "rules"),
     [
         (NewRecords(Pairs(5, 5, 2087), 200, 188, 150), []),
         (NewRecords(Pairs(5, 5, 2087), 200, 165, 165), []),  # 0.825 is not surely below 0.85
@@ -117,7 +117,7 @@ def test_the_reason_against_new_records_names_them_and_what_they_look_like() -> 
     )
 
 
-@pytest.mark.parametrize("news", [None, NewRecords(Pairs(0, 0, 2087), 0, 0, 0)])
+@pytest.mark.parametrize("new_records", [None, NewRecords(Pairs(0, 0, 2087), 0, 0, 0)])
 def test_nothing_is_said_of_new_records_where_the_data_is_the_same(new_records: NewRecords | None) -> None:
     verdict = decide(CHALLENGER, REACHED, CHAMPION, MUCH_BETTER, GATE, new_records)
     assert [reason.name for reason in verdict.reasons if "records" in reason.name] == []

@@ -1,24 +1,21 @@
 """The pieces that the workflows call, where what they do does not need a runner; tests/workflows has the rest."""
 
-import logging
 import shutil
 import subprocess
 import threading
-import uuid
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pipeline import params as parameters
 from pipeline.errors import NotPublishedError, RaceLostError, SourceError
 from pipeline.files import Layout
 from pipeline.loop import ci
-from pipeline.registry import Registry, portable, remote_store
+from pipeline.registry import Registry, remote_store
+from tests.fixtures.registry import copy_registry
 
 NAME = "obesity_classifier"
 
@@ -35,28 +32,13 @@ def project(trained_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A prefix in a bucket."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    bucket = f"b-{uuid.uuid4().hex}"
-    boto3.client("s3").create_bucket(Bucket=bucket)
-    yield f"s3://{bucket}/registry"
-    server.stop()
+def store(registry_url: str) -> str:
+    return registry_url
 
 
 def pushed(trained: Path, home: Path, store: str) -> Registry:
     """The registry of a trained project, in another folder, and pushed."""
-    home.mkdir()
-    shutil.copy(trained / "mlflow.db", home)
-    shutil.copytree(trained / "mlartifacts", home / "mlartifacts")
-    portable.relocate(home / "mlflow.db", trained, home)
+    copy_registry(trained / "mlflow.db", home)
     registry = Registry(f"sqlite:///{home}/mlflow.db")
     remote_store.push(registry.store, store)
     return registry

@@ -13,12 +13,6 @@ from pipeline.files import SAMPLE_ROOT, SAMPLE_STORE, Layout, digest, file_diges
 from tests.fixtures.project import NOWHERE, Project
 
 
-@pytest.fixture
-def project(trained_project: Path, tmp_path: Path) -> Project:
-    """A copy of a project that went through the loop once."""
-    return Project(Path(shutil.copytree(trained_project, tmp_path / "project")))
-
-
 def test_the_first_pass_registers_promotes_exports_and_says_so(trained_project: Path) -> None:
     said = (trained_project / "said.txt").read_text(encoding="utf-8")
     for words in (

@@ -1,34 +1,30 @@
 """The watch of one run after another: references outlive the runner and the log, and none is lost."""
 
 import json
-import logging
-import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-import boto3
 import pytest
-from botocore.client import BaseClient
-from moto.server import ThreadedMotoServer
 
+from pipeline import aws
 from pipeline.errors import RaceLostError
-from pipeline.github.issue import Seen
+from pipeline.github.issue import DriftReport
 from pipeline.loop import watch as ci_watch
-from pipeline.watch import Terms, Watched
-from tests.fixtures.predictions import log, people
+from pipeline.watch import WatchSettings, WatchSummary
+from tests.fixtures.service_log import log, shuffled_people
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 KEY = "registry/references.json"
-WEEK = Terms(since=NOW - timedelta(days=7))
+WEEK = WatchSettings(since=NOW - timedelta(days=7))
 
 
 @dataclass(frozen=True)
 class Store:
     """A bucket, and the references that are kept in it."""
 
-    client: BaseClient
+    client: Any
     name: str
 
     @property
@@ -43,56 +39,44 @@ class Store:
         return content
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
-
-
 @pytest.fixture
-def store(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def store(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.chdir(tmp_path)
-    environment = {"AWS_ENDPOINT_URL": server, "AWS_DEFAULT_REGION": "us-east-1"}
-    for name, value in {**environment, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}.items():
-        monkeypatch.setenv(name, value)
-    found = Store(boto3.client("s3"), f"b-{uuid.uuid4().hex}")
-    found.client.create_bucket(Bucket=found.name)
-    return found
+    return Store(aws.client("s3"), bucket)
 
 
-def look(store: str | None, heavier: float = 0, *, first: int = 0, count: int = 700) -> Watched:
+def look(store: str | None, heavier: float = 0, *, first: int = 0, count: int = 700) -> WatchSummary:
     """What a run finds whose log holds so many people, so much heavier than usual from the 500th on."""
-    lines = [*log(people()[first:500], NOW - timedelta(hours=1)), *log(people(heavier)[500 : first + count], NOW)]
+    lines = [
+        *log(shuffled_people()[first:500], NOW - timedelta(hours=1)),
+        *log(shuffled_people(heavier)[500 : first + count], NOW),
+    ]
     Path("service.log").write_text("\n".join(lines), encoding="utf-8")
     return ci_watch.watch("service.log", store, NOW, WEEK)
 
 
 def test_a_run_leaves_the_result_the_text_and_a_picture(store: Store) -> None:
-    assert look(store.url, heavier=15).drifting == ("2",)
+    assert look(store.url, heavier=15).drifting_versions == ("2",)
     assert sorted(path.name for path in ci_watch.FOLDER.iterdir()) == ["drift-2.png", "drift.json", "issue.md"]
-    seen = Seen.of_folder(ci_watch.FOLDER)
-    assert seen.state == "drifting"
-    assert seen.headline.startswith("Version 2 drifts since 2026-11-23 11:")
+    report = DriftReport.from_folder(ci_watch.FOLDER)
+    assert report.state == "drifting"
+    assert report.headline.startswith("Drift in version 2 since 2026-11-23 11:")
     assert (ci_watch.FOLDER / "drift-2.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_what_was_normal_outlives_the_log(store: Store) -> None:
-    assert look(store.url).drifting == ()
-    assert Seen.of_folder(ci_watch.FOLDER).state == "steady"
+    assert look(store.url).drifting_versions == ()
+    assert DriftReport.from_folder(ci_watch.FOLDER).state == "steady"
     before = json.loads(store.read())["versions"]
     assert (list(before), before["2"]["records"]) == (["2"], 500)
     ci_watch.REFERENCES.unlink()  # the next runner is empty
-    assert look(store.url, heavier=15, first=500, count=200).drifting == ("2",)
+    assert look(store.url, heavier=15, first=500, count=200).drifting_versions == ("2",)
     assert json.loads(store.read())["versions"] == before
 
 
 def test_without_a_place_for_references_the_log_alone_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert look(None, heavier=15).drifting == ("2",)
+    assert look(None, heavier=15).drifting_versions == ("2",)
     assert look(None, heavier=15, first=500, count=200).versions["2"].verdict == "too few"
 
 
@@ -100,7 +84,7 @@ def test_a_run_that_loses_the_race_for_the_references_is_refused(store: Store) -
     def meanwhile(*_: object) -> None:
         store.write(b"theirs")
 
-    Path("service.log").write_text("\n".join(log(people()[:700], NOW)), encoding="utf-8")
+    Path("service.log").write_text("\n".join(log(shuffled_people()[:700], NOW)), encoding="utf-8")
     with pytest.raises(RaceLostError, match=r"another run wrote .*: run again"):
         ci_watch.watch("service.log", store.url, NOW, WEEK, meanwhile)
     assert store.read() == b"theirs"

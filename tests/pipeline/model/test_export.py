@@ -23,7 +23,7 @@ from pipeline.model import train
 from pipeline.model.export import to_onnx
 from pipeline.model.parity import (
     UNKNOWN,
-    Comparison,
+    ParityCheck,
     compare,
     on_thresholds,
     prove,
@@ -245,10 +245,10 @@ def test_the_graph_of_another_forest_is_refused(fitted: Pipeline, records: pd.Da
 
 def test_a_refusal_names_each_battery_that_differs_with_its_figures() -> None:
     comparisons = {
-        "data": Comparison(10, 0, 1e-16),
-        "random": Comparison(1000, 3, 0.25),
-        "rounded": Comparison(1000, 0, 2e-9),
-        "on_thresholds": Comparison(5, 0, float("nan")),
+        "data": ParityCheck(10, 0, 1e-16),
+        "random": ParityCheck(1000, 3, 0.25),
+        "rounded": ParityCheck(1000, 0, 2e-9),
+        "on_thresholds": ParityCheck(5, 0, float("nan")),
     }
     with pytest.raises(ParityError) as refusal:
         refuse_differences(comparisons, 1e-9)

@@ -16,10 +16,9 @@ from pyarrow import parquet
 from pydantic import ValidationError
 
 from lambda_api import contract
-from lambda_api.contract import BMI_RANGE, LEVELS, Record, columns
+from lambda_api.contract import BMI_RANGE, LEVELS, Record, columns, parse_number
 from lambda_api.model import Model
 from pipeline.data import tables
-from pipeline.data.clean import number
 from pipeline.data.records import CATEGORIES, COLUMNS, NUMBERS, feed, random_records
 from pipeline.errors import DataError
 from pipeline.files import Layout
@@ -313,7 +312,7 @@ def text_batches(draw: st.DrawFn) -> dict[str, list[str]]:
 @given(text_batches())
 def test_text_is_accepted_at_once_exactly_where_the_validator_accepts_it(table: dict[str, list[str]]) -> None:
     rows = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
-    typed = [{name: number(cell) if name in NUMBERS else cell for name, cell in row.items()} for row in rows]
+    typed = [{name: parse_number(cell) if name in NUMBERS else cell for name, cell in row.items()} for row in rows]
     found = checked(pa.record_batch({name: pa.array(cells) for name, cells in table.items()}))
     assert found.good.tolist() == [accepted(dict(row)) for row in typed]
     for name in NUMBERS:
@@ -325,7 +324,7 @@ def test_text_is_accepted_at_once_exactly_where_the_validator_accepts_it(table: 
 def test_every_way_to_write_a_number_means_what_clean_says(cell: str, beside: str) -> None:
     table = {name: pa.array([value] * 2) for name, value in GOOD.items()} | {"Age": pa.array([cell, beside])}
     got = checked(pa.record_batch(table)).numbers["Age"]
-    np.testing.assert_array_equal(finite(got), finite([number(cell), number(beside)]))
+    np.testing.assert_array_equal(finite(got), finite([parse_number(cell), parse_number(beside)]))
 
 
 @given(st.data(), st.sampled_from([pa.float64(), pa.float32(), pa.int64(), pa.uint8()]))

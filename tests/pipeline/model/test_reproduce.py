@@ -45,6 +45,7 @@ def test_a_file_comparison_of_missing_files_is_not_equal() -> None:
     assert not FileComparison("x", (None, None)).equal
 
 
+@pytest.mark.usefixtures("whole_program")
 def test_two_fresh_processes_with_other_seeds_and_cores_write_the_same_bytes(
     small_csv: Path, small_params_file: Path
 ) -> None:
@@ -57,6 +58,7 @@ def test_two_fresh_processes_with_other_seeds_and_cores_write_the_same_bytes(
     assert heard == ["run with hash seed 0 on 1 core(s)", "run with hash seed 4242 on 2 core(s)", "compare"]
 
 
+@pytest.mark.usefixtures("whole_program")
 def test_a_run_that_fails_hands_on_its_error_and_its_exit_code(tmp_path: Path) -> None:
     (tmp_path / "empty.csv").write_text("", encoding="utf-8")
     with pytest.raises(PipelineError) as failed:

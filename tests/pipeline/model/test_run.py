@@ -52,6 +52,7 @@ def test_every_dependency_in_dvc_yaml_exists_or_is_made_by_a_stage() -> None:
             assert dep in made or (ROOT / dep).exists(), dep
 
 
+@pytest.mark.usefixtures("whole_program")
 @pytest.mark.parametrize("stage", [clean, train, evaluate], ids=lambda stage: stage.__name__)
 def test_every_file_of_code_that_a_stage_loads_is_a_dependency_of_it(stage: ModuleType) -> None:
     code = f"import sys, {stage.__name__}; print(*(m.__file__ for m in sys.modules.values() if m.__name__ in FOUND))"

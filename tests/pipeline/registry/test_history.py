@@ -6,7 +6,7 @@ P, R = "promotion", "rollback"
 
 
 @pytest.mark.parametrize(
-    ("given", "standing"),
+    ("given", "succession"),
     [
         ([], ()),
         ([(P, None, 1)], (1,)),
@@ -18,11 +18,11 @@ P, R = "promotion", "rollback"
         ([(P, None, 1), ("stage", "Staging", "Archived"), (P, 1, 2)], (1, 2)),
     ],
 )
-def test_champions_stand_on_each_other_and_a_rollback_takes_the_last_away(
-    given: list[tuple[str, int | None, int]], standing: tuple[int, ...]
+def test_a_promotion_adds_a_champion_to_the_succession_and_a_rollback_removes_the_last(
+    given: list[tuple[str, int | None, int]], succession: tuple[int, ...]
 ) -> None:
-    told = tuple(Move(n, "", "", "", action, 1, before, to) for n, (action, before, to) in enumerate(given))  # type: ignore[arg-type]
-    assert champions(told) == standing
+    history = tuple(Move(n, "", "", "", action, 1, before, to) for n, (action, before, to) in enumerate(given))  # type: ignore[arg-type]
+    assert champions(history) == succession
 
 
 def test_moves_are_read_from_the_tags_that_hold_them_and_from_no_others() -> None:

@@ -47,9 +47,9 @@ def test_of_two_processes_that_promote_at_the_same_instant_exactly_one_wins(two_
         assert [heard(racer) for racer in racers] == ["ready", "ready"]
         for racer in racers:
             progress(racer)
-        told = [heard(racer) for racer in racers]
-        assert sorted(told) == ["RaceLostError 3", "moved"]
-        winner = told.index("moved") + 1
+        results = [heard(racer) for racer in racers]
+        assert sorted(results) == ["RaceLostError 3", "moved"]
+        winner = results.index("moved") + 1
         registry = Registry(uri)
         (move,) = registry.history(NAME)
         assert (move.who, move.moved_from, move.moved_to) == (f"racer {winner}", None, winner)

@@ -43,7 +43,7 @@ def test_a_promotion_to_production_moves_the_champion_and_archives_the_one_befor
     assert registry.version(NAME, "champion").number == 2
 
 
-def test_history_tells_who_moved_what_when_and_why_even_if_a_version_moved_often(registry: Registry) -> None:
+def test_history_records_who_moved_what_when_and_why_also_for_many_moves_of_one_version(registry: Registry) -> None:
     registry.promote(NAME, 1, "Production", expected=None, why="the first")
     registry.promote(NAME, 2, "Production", expected=1, why="better")
     registry.rollback(NAME, why="false alarms")
@@ -81,7 +81,7 @@ def test_rollback_goes_back_one_champion_and_no_further_than_the_first(registry:
         registry.rollback(NAME)
 
 
-def test_rollback_does_not_guess_after_somebody_moved_the_champion_from_outside(registry: Registry) -> None:
+def test_rollback_is_refused_after_the_alias_was_moved_without_a_history(registry: Registry) -> None:
     registry.promote(NAME, 1, "Production", expected=None)
     with registry.store.client() as client:
         client.set_registered_model_alias(NAME, "champion", "2")

@@ -1,18 +1,14 @@
-"""The registry travels through S3 whole: to another folder, against a racing run, and through an interruption."""
+"""A whole registry is copied through S3: to another folder, during a race, and after an interruption."""
 
 import json
-import logging
 import shutil
 import sqlite3
-import urllib.request
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from moto.server import ThreadedMotoServer
 from typer.testing import CliRunner
 
 from lambda_api.contract import example
@@ -20,59 +16,30 @@ from pipeline import s3
 from pipeline.cli.registry import app
 from pipeline.errors import RaceLostError, RegistryError
 from pipeline.files import file_digest
-from pipeline.registry import Registry, portable, remote_store
+from pipeline.registry import Registry, remote_store
 from pipeline.registry.remote_store import SyncResult, pull, push
+from tests.fixtures.aws import SECRET
+from tests.fixtures.registry import copy_registry
 
 NAME = "obesity_classifier"
-SECRET = "wJalrXUtnFEMI-not-a-real-secret"  # noqa: S105  a made-up one, to see that it is never told
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The address of an S3 that runs in this process."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = ThreadedMotoServer(port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
 
 
 @pytest.fixture
-def url(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A prefix in a bucket of its own, reached as the environment says."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    bucket = f"b-{uuid.uuid4().hex}"
-    urllib.request.urlopen(urllib.request.Request(f"{server}/{bucket}", method="PUT")).close()  # noqa: S310  our own
-    return f"s3://{bucket}/registry"
-
-
-def home(folder: Path, two_versions: Path, kept: str) -> None:
-    """The two versions' store as a project has it, its artefacts beside it; of those only the ones that are kept."""
-    folder.mkdir(exist_ok=True)
-    shutil.copy(two_versions, folder)
-    for path in two_versions.parent.glob(f"mlartifacts/**/{kept}"):
-        if path.is_file():
-            target = folder / path.relative_to(two_versions.parent)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, target)
-    portable.relocate(folder / "mlflow.db", two_versions.parent, folder)
+def url(registry_url: str) -> str:
+    return registry_url
 
 
 @pytest.fixture
 def whole(two_versions: Path, tmp_path: Path) -> Registry:
     """A registry with two versions and all of their artefacts, in a folder whose name needs quoting in a URI."""
-    home(tmp_path / "first run's", two_versions, "*")
+    copy_registry(two_versions, tmp_path / "first run's")
     return at(tmp_path / "first run's")
 
 
 @pytest.fixture
 def first(two_versions: Path, tmp_path: Path) -> Registry:
     """The same with a few of its artefacts, as each one is a request."""
-    home(tmp_path / "first", two_versions, "*.onnx")
+    copy_registry(two_versions, tmp_path / "first", "*.onnx")
     return at(tmp_path / "first")
 
 
@@ -148,9 +115,9 @@ def test_the_portable_copy_names_no_folder_of_this_machine(first: Registry, url:
     copy.write_bytes(database)
     with closing(sqlite3.connect(copy)) as connection:
         for table, column in (("runs", "artifact_uri"), ("logged_models", "artifact_location")):
-            found = [value for (value,) in connection.execute(f"SELECT {column} FROM {table}")]  # noqa: S608
-            assert found
-            assert all(value.startswith("obesity-registry:///mlartifacts/") for value in found)
+            addresses = [value for (value,) in connection.execute(f"SELECT {column} FROM {table}")]  # noqa: S608
+            assert addresses
+            assert all(address.startswith("obesity-registry:///mlartifacts/") for address in addresses)
 
 
 def path_of(sha256: str) -> str:
@@ -174,7 +141,9 @@ def test_a_second_push_sends_only_what_is_new(first: Registry, url: str) -> None
     assert push(first.store, url) == SyncResult(sequence=2, files=1, changed=True)  # the database
 
 
-def test_who_works_on_an_old_state_is_refused_pulls_and_succeeds(first: Registry, url: str, tmp_path: Path) -> None:
+def test_a_push_from_an_old_state_is_refused_and_succeeds_after_a_pull(
+    first: Registry, url: str, tmp_path: Path
+) -> None:
     push(first.store, url)
     second = at(tmp_path / "second")
     pull(second.store, url)
@@ -210,7 +179,7 @@ def test_of_two_pushes_at_the_same_moment_exactly_one_wins(first: Registry, url:
     won: list[SyncResult] = []
 
     def meanwhile(what: str, done: int, total: int) -> None:
-        """After the second has looked, and before it writes the state, the first pushes."""
+        """Push the first registry after the second has read the state and before it writes its own."""
         del what, done, total
         if not won:
             won.append(push(first.store, url))
@@ -226,7 +195,7 @@ def test_of_two_pushes_at_the_same_moment_exactly_one_wins(first: Registry, url:
 def test_two_first_pushes_at_the_same_moment_do_not_overwrite_each_other(
     first: Registry, two_versions: Path, url: str, tmp_path: Path
 ) -> None:
-    home(tmp_path / "second", two_versions, "*.onnx")
+    copy_registry(two_versions, tmp_path / "second", "*.onnx")
     second = at(tmp_path / "second")
     second.promote(NAME, 2, "Production", expected=None)
     once_only = iter([True])
@@ -252,7 +221,7 @@ def test_an_interrupted_push_leaves_the_state_and_the_next_one_completes_it(
     assert pull(at(tmp_path / "second").store, url).changed
 
 
-def test_a_push_killed_after_its_last_write_is_known_as_done(first: Registry, url: str, tmp_path: Path) -> None:
+def test_a_push_that_was_killed_after_its_last_write_counts_as_done(first: Registry, url: str, tmp_path: Path) -> None:
     push(first.store, url)
     (tmp_path / "first/mlflow.db.remote").unlink()
     assert push(first.store, url) == SyncResult(sequence=1, files=0, changed=False)
@@ -260,7 +229,7 @@ def test_a_push_killed_after_its_last_write_is_known_as_done(first: Registry, ur
     assert push(first.store, url).sequence == 2
 
 
-def test_a_pull_does_not_touch_work_that_only_this_side_has(first: Registry, url: str) -> None:
+def test_a_pull_leaves_unpushed_work_where_s3_has_nothing_newer(first: Registry, url: str) -> None:
     push(first.store, url)
     first.promote(NAME, 1, "Production", expected=None)
     assert pull(first.store, url) == SyncResult(sequence=1, files=0, changed=False)
@@ -282,10 +251,10 @@ def test_a_damaged_object_is_refused_and_the_registry_stays(first: Registry, url
     push(first.store, url)
     bucket = s3.Bucket(url)
     key = next(key for key in sorted(stored(url)) if "/pieces/" in key).removeprefix("registry/")
-    found = bucket.get(key)
-    assert found is not None
-    bucket.put(key, b"damaged", found[1])
-    with pytest.raises(RegistryError, match=f"{key} is damaged: restore it"):
+    stored_object = bucket.get(key)
+    assert stored_object is not None
+    bucket.put(key, b"damaged", stored_object[1])
+    with pytest.raises(RegistryError, match=f"{key} is damaged: restore an older version"):
         pull(at(tmp_path / "second").store, url)
     assert not (tmp_path / "second/mlflow.db").exists()
 
@@ -309,9 +278,9 @@ def test_a_listing_that_names_files_elsewhere_is_refused(
 
 
 @pytest.mark.parametrize("state", [b"no json", b"[]", b"{}", b'{"format": 1, "sequence": 1}'])
-def test_a_state_that_is_none_is_refused(url: str, tmp_path: Path, state: bytes) -> None:
+def test_an_object_that_is_not_a_state_is_refused(url: str, tmp_path: Path, state: bytes) -> None:
     s3.Bucket(url).put("state.json", state, None)
-    with pytest.raises(RegistryError, match="is no registry's state"):
+    with pytest.raises(RegistryError, match="is not the state of a registry: restore an older version"):
         pull(at(tmp_path / "second").store, url)
 
 
@@ -371,7 +340,7 @@ def test_a_missing_bucket_says_so(first: Registry) -> None:
 
 @pytest.mark.parametrize("place", ["bucket/prefix", "https://bucket", "s3://", f"s3://key:{SECRET}@bucket/prefix"])
 def test_an_address_that_is_none_is_refused_and_not_repeated(tmp_path: Path, place: str) -> None:
-    with pytest.raises(RegistryError, match="is written s3://bucket/prefix") as refused:
+    with pytest.raises(RegistryError, match="of a registry in S3 is s3://bucket/prefix") as refused:
         pull(at(tmp_path).store, place)
     assert SECRET not in str(refused.value)
 
@@ -380,7 +349,7 @@ def test_an_address_that_is_none_is_refused_and_not_repeated(tmp_path: Path, pla
 def test_nothing_to_push_and_a_server_are_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match=r"there is no registry .* to push: `pipeline register` makes one"):
         push(at(tmp_path).store, url)
-    with pytest.raises(RegistryError, match="is a server, which needs no carrying"):
+    with pytest.raises(RegistryError, match="is a server, which is not copied to S3: unset MLFLOW_TRACKING_URI"):
         push(Registry("http://user:hidden@127.0.0.1:9").store, url)
 
 

@@ -12,6 +12,7 @@ from pipeline.registry import Registry
 from tests.paths import ROOT
 
 
+@pytest.mark.usefixtures("new_store")
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
@@ -29,11 +30,11 @@ def test_a_registry_that_cannot_be_reached_is_named_without_its_password(uri: st
     assert "secret" not in str(caught.value)
 
 
-def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").write_text("not a database, " * 100)
+def test_a_file_that_is_no_database_is_refused_and_left_alone(new_store: Path) -> None:
+    new_store.write_text("not a database, " * 100)
     with pytest.raises(RegistryError, match=r"cannot be opened and written \(file is not a database\)"):
-        Registry(f"sqlite:///{tmp_path}/mlflow.db").models()
-    assert (tmp_path / "mlflow.db").read_text() == "not a database, " * 100
+        Registry(f"sqlite:///{new_store}").models()
+    assert new_store.read_text() == "not a database, " * 100
 
 
 KILLED = """
@@ -51,13 +52,13 @@ def kill(*_):
         os.kill(os.getpid(), signal.SIGKILL)
 
 event.listen(Engine, "before_cursor_execute", kill)
-with Store(sys.argv[1]).talking():
+with Store(sys.argv[1]).client():
     pass
 """
 
 
-def test_a_store_that_was_killed_while_its_tables_were_made_is_made_by_the_next(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
+def test_a_store_that_was_killed_while_its_tables_were_made_is_made_by_the_next(new_store: Path) -> None:
+    uri = f"sqlite:///{new_store}"
     # Before this statement MLflow has made a table and not yet noted it: made in place, it could never be completed.
     command = [sys.executable, "-c", KILLED, uri, "549"]
     done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
@@ -65,12 +66,12 @@ def test_a_store_that_was_killed_while_its_tables_were_made_is_made_by_the_next(
     assert Registry(uri).models() == ()
 
 
-def test_tables_of_something_else_are_never_replaced(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+def test_tables_of_something_else_are_never_replaced(new_store: Path) -> None:
+    with closing(sqlite3.connect(new_store)) as database:
         database.execute("CREATE TABLE experiments (mine TEXT)")
         database.execute("INSERT INTO experiments VALUES ('kept')")
         database.commit()
     with pytest.raises(RegistryError, match="Move it away"):
-        Registry(f"sqlite:///{tmp_path}/mlflow.db").models()
-    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
+        Registry(f"sqlite:///{new_store}").models()
+    with closing(sqlite3.connect(new_store)) as database:
         assert database.execute("SELECT mine FROM experiments").fetchall() == [("kept",)]

@@ -15,8 +15,9 @@ from markdown_it import MarkdownIt
 from pipeline.intervals import newcombe, wilson
 from pipeline.report.comment import COMMENT_MARKER, LARGEST_BYTES, Links, comment, headline, unfolded
 from pipeline.report.comparison import compare
-from pipeline.report.markdown import code, folded, table, words
-from pipeline.report.snapshot import Answer, Answers, Snapshot
+from pipeline.report.markdown import cell, code, folded, table, words
+from pipeline.report.snapshot import Answers, RecordAnswer, Snapshot
+from tests.paths import expected
 
 LEVELS = ("Normal_Weight", "Obesity_Type_I")
 NOWHERE = Links()
@@ -73,7 +74,7 @@ BASE = side("main", 0.90, "a")
 def answers(right: int, wrong: int) -> Answers:
     """Records of the first level in fold 1, the first `right` of them answered rightly."""
     predicted = [LEVELS[0]] * right + [LEVELS[1]] * wrong
-    return {(f"{place:064x}", LEVELS[0]): Answer("1", level) for place, level in enumerate(predicted)}
+    return {(f"{place:064x}", LEVELS[0]): RecordAnswer("1", level) for place, level in enumerate(predicted)}
 
 
 def test_a_better_model_is_told_in_full() -> None:
@@ -94,143 +95,11 @@ def test_a_better_model_is_told_in_full() -> None:
             "GITHUB_SHA": "abc",
         }
     )
-    assert (
-        comment(compare(BASE, this), links)
-        == """\
-## ✅ Better than `main`: accuracy, out of fold +0.0700 [+0.0417, +0.0983]
-
-|  | base | this | difference | interval |  |
-| --- | ---: | ---: | ---: | ---: | ---: |
-| accuracy, out of fold | 0.9000 | 0.9700 | +0.0700 | [+0.0417, +0.0983] | ▲ better |
-| plausible people | 0.9000 | 0.9000 | 0 | [-0.0141, +0.0141] |  |
-| calibration error, out of fold | 0.0100 | 0.0100 | 0 | - |  |
-
-Differences with 95% intervals; an arrow only where all of it is on one side of 0. Both answers to the same records \
-are not at hand: the intervals join the two figures' own, which finds less than there may be.
-
-<details><summary>Recall of each level: 2 better</summary>
-
-|  | base | this | difference | interval |  |
-| --- | ---: | ---: | ---: | ---: | ---: |
-| Normal_Weight | 0.9000 | 0.9700 | +0.0700 | [+0.0134, +0.1266] | ▲ better |
-| Obesity_Type_I | 0.9000 | 0.9700 | +0.0700 | [+0.0134, +0.1266] | ▲ better |
-
-Each row is judged by itself: one in twenty moves by luck.
-
-</details>
-
-<details><summary>Accuracy of slices: 1 better</summary>
-
-|  | base | this | difference | interval |  |
-| --- | ---: | ---: | ---: | ---: | ---: |
-| sex: Male | 0.9000 | 0.9700 | +0.0700 | [+0.0276, +0.1124] | ▲ better |
-
-Each row is judged by itself: one in twenty moves by luck.
-
-</details>
-
-<details><summary>Confusion matrix: 2 cells differ</summary>
-
-|  | Normal_Weight | Obesity_Type_I |
-| --- | ---: | ---: |
-| Normal_Weight | 38 (**-2**) | 2 (**+2**) |
-| Obesity_Type_I | 0 | 60 |
-
-Rows are the true level, columns the answer out of fold; in brackets the difference from the base.
-
-</details>
-
-<details><summary>Parameters: 1 changed</summary>
-
-|  | base | this |
-| --- | ---: | ---: |
-| `forest.n_estimators` | `50` | `80` |
-
-</details>
-
-<details><summary>Data: unchanged</summary>
-
-The same 100 records, SHA-256 `0000000000000000000000000000000000000000000000000000000000000100`.
-
-</details>
-
-<details><summary>Reproducibility and parity: another model</summary>
-
-- model SHA-256: base `aaaaaaaaaaaa`, this `bbbbbbbbbbbb`
-- code, data and parameters of training: not the same in both locks
-- `dvc.lock`: that of these files
-
-| graph against Pipeline | records | labels that differ | largest difference of a probability |
-| --- | ---: | ---: | ---: |
-| data | 100 | 0 | 3.3e-16 |
-
-</details>
-
-<details><summary>Size of the model: 200 kB -&gt; 300 kB</summary>
-
-|  | base | this |
-| --- | ---: | ---: |
-| model.onnx, bytes | 200,000 | 300,000 |
-| nodes | 900 | 900 |
-| trees | 50 | 50 |
-
-</details>
-
-Compared with `main` · [run](https://github.com/o/r/actions/runs/7) · \
-[model and reports](https://github.com/o/r/actions/runs/7#artifacts) · [commit](https://github.com/o/r/commit/abc)
-
-<!-- obesity-levels report -->
-"""
-    )
+    assert comment(compare(BASE, this), links) == expected("comment-better.md")
 
 
 def test_an_unchanged_model_is_told_in_short() -> None:
-    assert (
-        comment(compare(BASE, replace(BASE, name="this")), NOWHERE)
-        == """\
-## 🟰 Unchanged: the model and all figures of `main`
-
-|  | this | interval |
-| --- | ---: | ---: |
-| accuracy, out of fold | 0.9000 | [0.8800, 0.9200] |
-| plausible people | 0.9000 | [0.8900, 0.9100] |
-| calibration error, out of fold | 0.0100 | - |
-
-Intervals of 95%.
-
-<details><summary>Data: unchanged</summary>
-
-The same 100 records, SHA-256 `0000000000000000000000000000000000000000000000000000000000000100`.
-
-</details>
-
-<details><summary>Reproducibility and parity: the same model, byte for byte</summary>
-
-- model SHA-256: base `aaaaaaaaaaaa`, this `aaaaaaaaaaaa`
-- code, data and parameters of training: the same in both locks
-- `dvc.lock`: that of these files
-
-| graph against Pipeline | records | labels that differ | largest difference of a probability |
-| --- | ---: | ---: | ---: |
-| data | 100 | 0 | 3.3e-16 |
-
-</details>
-
-<details><summary>Size of the model: 200 kB</summary>
-
-|  | base | this |
-| --- | ---: | ---: |
-| model.onnx, bytes | 200,000 | 200,000 |
-| nodes | 900 | 900 |
-| trees | 50 | 50 |
-
-</details>
-
-Compared with `main`
-
-<!-- obesity-levels report -->
-"""
-    )
+    assert comment(compare(BASE, replace(BASE, name="this")), NOWHERE) == expected("comment-unchanged.md")
 
 
 GAINED = "accuracy, out of fold +0.0700 [+0.0417, +0.0983]"
@@ -337,8 +206,8 @@ def test_changed_data_is_told_by_records_balance_and_drift() -> None:
 
 
 def test_records_added_removed_and_changed_are_counted_by_their_keys() -> None:
-    old = {("1", "A"): Answer("0", "A"), ("2", "A"): Answer("0", "A"), ("3", "A"): Answer("0", "A")}
-    new = {("2", "A"): Answer("0", "B"), ("3", "B"): Answer("0", "B"), ("4", "A"): Answer("0", "A")}
+    old = {("1", "A"): RecordAnswer("0", "A"), ("2", "A"): RecordAnswer("0", "A"), ("3", "A"): RecordAnswer("0", "A")}
+    new = {("2", "A"): RecordAnswer("0", "B"), ("3", "B"): RecordAnswer("0", "B"), ("4", "A"): RecordAnswer("0", "A")}
     this = side("this", 0.92, "b", data=data(rows=120), answers=new)
     text = comment(compare(replace(BASE, answers=old), this), NOWHERE)
     assert "<summary>Data: 1 records added, 1 removed, 1 with another level</summary>" in text
@@ -349,7 +218,7 @@ def test_records_added_removed_and_changed_are_counted_by_their_keys() -> None:
 
 
 def test_the_same_records_are_no_change_of_data() -> None:
-    answers = {("1", "A"): Answer("0", "A")}
+    answers = {("1", "A"): RecordAnswer("0", "A")}
     this = side("this", 0.92, "b", data=data(rows=120), answers=answers)
     text = comment(compare(replace(BASE, answers=answers), this), NOWHERE)
     assert "<summary>Data: the same records</summary>" in text
@@ -446,6 +315,12 @@ def test_no_text_breaks_a_table_or_starts_markup(values: list[str]) -> None:
         for value, text in zip(values, row, strict=True):
             if value.isprintable() and value.strip() and len(value) <= 80:
                 assert text == value
+
+
+def test_a_table_survives_pipes_and_newlines_in_its_cells_and_says_how_many_rows_it_leaves_out() -> None:
+    rows = [(cell("a|b"), "3"), (cell("c\nd"), "4")]
+    assert table(("name", "rows"), rows) == "| name | rows |\n| --- | ---: |\n| a\\|b | 3 |\n| c d | 4 |"
+    assert table(("name", "rows"), rows, most=1).endswith("| a\\|b | 3 |\n\n(+1 more rows)")
 
 
 @given(st.text())

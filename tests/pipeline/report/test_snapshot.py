@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.cli.flow import app
+from pipeline.cli.main import app
 from pipeline.errors import InputError, ModelFileError
 from pipeline.repo import default_base
 from pipeline.report import comparison
-from pipeline.report.snapshot import Answer, of_revision, of_tree
+from pipeline.report.snapshot import RecordAnswer, of_revision, of_tree
 from tests.fixtures.project import Project
 
 METRICS = {"confidence": 0.95, "out_of_fold": {"accuracy": 0.5}}
@@ -103,7 +103,7 @@ def test_a_damaged_report_on_either_side_is_named(repository: Path, file: str, t
 
 def test_answers_count_only_if_they_are_those_of_the_metrics(repository: Path) -> None:
     write(repository, reports__answers_csv=ANSWERS)
-    assert of_tree(repository).answers == {("1", "A"): Answer("0", "A"), ("2", "A"): Answer("1", "B")}
+    assert of_tree(repository).answers == {("1", "A"): RecordAnswer("0", "A"), ("2", "A"): RecordAnswer("1", "B")}
     write(repository, reports__answers_csv=ANSWERS.replace(",B,", ",A,"))
     assert of_tree(repository).answers is None
     write(repository, reports__answers_csv="record\n1\n")

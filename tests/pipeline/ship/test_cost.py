@@ -80,8 +80,7 @@ WARM = Use(memory_mb=1024, arch="x86_64", billed_ms=2.0, log_bytes=1_000, answer
     ],
 )
 def test_a_million_predictions_cost_what_each_part_costs(prices: Prices, use: Use, cost: Cost) -> None:
-    found = per_million(prices, use)
-    assert vars(found) == pytest.approx(vars(cost))
+    assert vars(per_million(prices, use)) == pytest.approx(vars(cost))
 
 
 def test_the_total_is_the_sum_of_the_parts() -> None:
@@ -96,7 +95,7 @@ def test_each_duration_is_billed_in_whole_milliseconds_by_itself(milliseconds: l
     assert billed(milliseconds) == pytest.approx(mean)
 
 
-def test_what_is_paid_whether_anybody_asks_or_not_is_told_for_a_month_of_730_hours(prices: Prices) -> None:
+def test_what_is_paid_without_any_request_is_given_for_a_month_of_730_hours(prices: Prices) -> None:
     assert snapshot_month(prices, 2048) == pytest.approx(2_628_000 * 2 * 0.000001)
     assert ready_month(prices, 512, "x86_64") == pytest.approx(2_628_000 * 0.5 * 0.000005)
     assert container_month(prices, vcpu=0.25, gigabytes=0.5) == pytest.approx(730 * (0.01 + 0.002 + 0.02))
@@ -107,10 +106,10 @@ def test_the_break_even_is_where_both_cost_the_same() -> None:
     assert break_even(fixed=30.0, saved_per_million=1.5) * 1.5 == 30.0
 
 
-def test_every_price_says_where_it_is_from_and_when_it_was_read_or_that_nobody_knows() -> None:
-    found = load(ROOT / PRICES)
-    assert found.region == "us-east-1"
-    for name, price in found.prices.items():
+def test_every_price_says_where_it_is_from_and_when_it_was_read_or_that_this_is_unknown() -> None:
+    prices = load(ROOT / PRICES)
+    assert prices.region == "us-east-1"
+    for name, price in prices.prices.items():
         assert price.usd > 0, name
         assert re.fullmatch(r"https://aws\.amazon\.com/[a-z0-9/-]+/", price.page), name
         assert price.seen is None or date(2026, 1, 1) <= price.seen, name

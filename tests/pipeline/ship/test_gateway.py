@@ -72,6 +72,6 @@ def test_a_binary_answer_is_decoded() -> None:
 
 
 def test_a_reply_gives_its_first_header_and_its_json() -> None:
-    found = Reply(200, (("a", "1"), ("a", "2")), json.dumps([1]).encode())
+    response = Reply(200, (("a", "1"), ("a", "2")), json.dumps([1]).encode())
 
-    assert (found.header("a"), found.header("b"), found.json()) == ("1", None, [1])
+    assert (response.header("a"), response.header("b"), response.json()) == ("1", None, [1])

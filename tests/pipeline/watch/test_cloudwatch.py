@@ -1,46 +1,27 @@
-"""A log group of a CloudWatch that runs in this process: page after page, and every way that it can refuse."""
+"""A log group of a CloudWatch that runs in this process: page after page, and every way in which it can refuse."""
 
 import json
-import logging
 import time
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from pipeline import aws
 from pipeline.errors import LogError, SourceError
-from pipeline.watch import Terms, watch, watch_log
-from pipeline.watch.watched import Lines
-from tests.fixtures.answers import MINUTE, Visits, older
+from pipeline.watch import WatchSettings, watch_lines, watch_log
+from pipeline.watch.summary import LineCounts
+from tests.fixtures.aws import SECRET
+from tests.fixtures.service_log import MINUTE, Visits, older
 
 NOW = datetime.now(UTC)
-SECRET = "wJalrXUtnFEMI-not-a-real-secret"  # noqa: S105  a made-up one, to see that it is never told
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The address of an AWS that runs in this process."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    running = ThreadedMotoServer(port=0, verbose=False)
-    running.start()
-    host, port = running.get_host_and_port()
-    yield f"http://{host}:{port}"
-    running.stop()
 
 
 @pytest.fixture
-def client(server: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Its client for logs, as the environment says."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    return aws.client("logs")
+def client(logs_client: Any) -> Any:
+    return logs_client
 
 
 def put(client: Any, lines: list[bytes], streams: int = 2) -> str:
@@ -71,34 +52,34 @@ def lines() -> list[bytes]:
 
 
 def test_a_log_group_is_read_page_by_page_and_says_what_a_file_would(client: Any, lines: list[bytes]) -> None:
-    told: list[tuple[int, int]] = []
+    positions: list[tuple[int, int]] = []
     group = put(client, lines)
-    found = watch_log(f"cloudwatch:{group}", NOW, progress=lambda _, done, total: told.append((done, total)))
-    assert found.lines == Lines(read=1200, used=1200, broken=0, foreign=0)
-    assert found.as_json()["versions"] == watch(lines).as_json()["versions"]
-    assert found.drifting == ("3",)
-    assert told
-    assert all(0 <= done <= total for done, total in told)
+    summary = watch_log(f"cloudwatch:{group}", NOW, progress=lambda _, done, total: positions.append((done, total)))
+    assert summary.lines == LineCounts(read=1200, used=1200, broken=0, foreign=0)
+    assert summary.as_json()["versions"] == watch_lines(lines).as_json()["versions"]
+    assert summary.drifting_versions == ("3",)
+    assert positions
+    assert all(0 <= done <= total for done, total in positions)
 
 
-def test_what_lies_before_is_read_only_as_long_as_no_reference_was_kept(
+def test_lines_before_since_are_read_only_until_a_reference_is_kept(
     client: Any,
     lines: list[bytes],
     tmp_path: Path,
 ) -> None:
     group, kept = put(client, lines), tmp_path / "reference.json"
-    terms = Terms(since=NOW - timedelta(minutes=500))
-    first = watch_log(f"cloudwatch:{group}", NOW, terms, kept)
-    again = watch_log(f"cloudwatch:{group}", NOW, terms, kept)
+    settings = WatchSettings(since=NOW - timedelta(minutes=500))
+    first = watch_log(f"cloudwatch:{group}", NOW, settings, kept)
+    again = watch_log(f"cloudwatch:{group}", NOW, settings, kept)
     assert first.lines.read == 1200
     assert again.lines.read < 300
-    assert [found.versions["3"].as_json()["windows"] for found in (first, again)] == [
+    assert [check.versions["3"].as_json()["windows"] for check in (first, again)] == [
         first.versions["3"].as_json()["windows"]
     ] * 2
-    assert (first.drifting, again.drifting) == (("3",), ("3",))
+    assert (first.drifting_versions, again.drifting_versions) == (("3",), ("3",))
 
 
-def test_a_group_that_is_not_there_is_told(client: Any) -> None:
+def test_a_group_that_does_not_exist_is_named_with_the_command_that_lists_them(client: Any) -> None:
     assert client
     with pytest.raises(SourceError) as raised:
         watch_log("cloudwatch:/aws/lambda/gone", NOW)
@@ -108,19 +89,19 @@ def test_a_group_that_is_not_there_is_told(client: Any) -> None:
     )
 
 
-def test_a_group_without_a_line_of_ours_is_told(client: Any) -> None:
-    with pytest.raises(LogError, match="none of its 0 lines tells of a prediction"):
+def test_a_group_without_a_line_of_the_service_is_refused(client: Any) -> None:
+    with pytest.raises(LogError, match="none of its 0 lines has a prediction's bins"):
         watch_log(f"cloudwatch:{put(client, [])}", NOW)
 
 
 @pytest.mark.parametrize("name", ["", "with spaces", "a" * 600])
-def test_a_name_that_no_group_can_have_is_told_in_a_line(client: Any, name: str) -> None:
+def test_a_name_that_no_group_can_have_is_refused_in_one_line(client: Any, name: str) -> None:
     assert client
     with pytest.raises(SourceError, match=r"^cloudwatch:.* cannot be read"):
         watch_log(f"cloudwatch:{name}", NOW)
 
 
-def test_a_network_that_is_not_there_is_told_in_a_line_without_a_secret(
+def test_an_unreachable_network_is_reported_in_one_line_without_a_secret(
     client: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

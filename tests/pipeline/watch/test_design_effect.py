@@ -1,17 +1,17 @@
-"""People who ask again are not as many people: the reference knows it, and the limits widen."""
+"""Repeated requests count for fewer people: the reference measures it, and the limits widen."""
 
 from collections.abc import Sequence
 
 import pytest
 
-from pipeline.watch import watch
-from pipeline.watch.lines import Reader
-from pipeline.watch.tally import Piece, design_effect
-from tests.fixtures.answers import MINUTE, START, Visits, batch, older, prediction
+from pipeline.watch import watch_lines
+from pipeline.watch.counts import design_effect
+from pipeline.watch.entries import EntryReader, LogEntry
+from tests.fixtures.service_log import MINUTE, START, Visits, batch, older, prediction
 
 
-def pieces(lines: Sequence[bytes]) -> list[Piece]:
-    return list(Reader().pieces(lines))
+def entries(lines: Sequence[bytes]) -> list[LogEntry]:
+    return list(EntryReader().entries(lines))
 
 
 def asked(people: int, times: int, at_once: int = 1) -> list[bytes]:
@@ -31,31 +31,31 @@ def asked(people: int, times: int, at_once: int = 1) -> list[bytes]:
 def test_it_is_about_how_often_each_person_asked(
     people: int, times: int, at_once: int, low: float, high: float
 ) -> None:
-    assert low <= design_effect(pieces(asked(people, times, at_once))) <= high
+    assert low <= design_effect(entries(asked(people, times, at_once))) <= high
 
 
 def test_one_monitor_that_always_asks_the_same_among_people_is_no_repetition_of_people() -> None:
     probe, visits = prediction(Visits(3).some(1)[0], START), Visits(1)
     lines = [line for person in visits.ask(250) for line in (person, probe)]
     # Every second line is the probe: that is alike at every other lag, and unlike at the ones between.
-    assert design_effect(pieces(lines)) < 1.5
+    assert design_effect(entries(lines)) < 1.5
 
 
 @pytest.mark.parametrize("lines", [[], asked(20, 2), [batch(Visits().some(500), START)]], ids=["none", "few", "batch"])
 def test_too_few_requests_and_batches_say_nothing_about_it(lines: list[bytes]) -> None:
-    assert design_effect(pieces(lines)) == 1.0
+    assert design_effect(entries(lines)) == 1.0
 
 
 def test_people_who_ask_three_times_raise_no_alarm_and_the_reference_says_why() -> None:
-    found = watch(asked(300, 3))
-    reference = found.versions["3"].as_json()["reference"]
+    summary = watch_lines(asked(300, 3))
+    reference = summary.versions["3"].as_json()["reference"]
     assert 2.4 < reference["design_effect"] < 3.6
-    assert found.versions["3"].verdict == "steady"
+    assert summary.versions["3"].verdict == "steady"
 
 
 def test_limits_widen_by_it() -> None:
     once, thrice = Visits(7), asked(168, 3)
-    plain = watch([*once.ask(504), *once.ask(200, older)]).versions["3"].drifting[0]
+    plain = watch_lines([*once.ask(504), *once.ask(200, older)]).versions["3"].drifted[0]
     later = Visits(8, time=START + 600 * MINUTE)
-    wide = watch([*thrice, *later.ask(200, older)]).versions["3"].drifting[0]
-    assert 2.2 < wide.limit / plain.limit < 3.8
+    wide = watch_lines([*thrice, *later.ask(200, older)]).versions["3"].drifted[0]
+    assert 2.2 < wide.psi_limit / plain.psi_limit < 3.8

@@ -1,0 +1,29 @@
+"""Options that many commands share, and the parameters that they name."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+DEFAULT_PARAMS = Path("params.yaml")
+
+ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters.")]
+Jobs = Annotated[int, typer.Option("--jobs", help="Processor cores to use; -1 is all. Changes nothing but the time.")]
+
+LOOK: dict[str, Any] = {
+    "no_args_is_help": True,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
+"""How every group of commands behaves."""
+
+
+def load_params(path: Path = DEFAULT_PARAMS) -> "Params":
+    """The parameters, loaded only when a command needs them: --help waits for nothing."""
+    from pipeline import params
+
+    return params.load(path)
