@@ -180,7 +180,7 @@ def stage_started(line: str) -> str | None:
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
-    """Interrupt DVC and its stage, if they still run, and wait; a second Ctrl-C or `_PATIENCE` kills them."""
+    """Interrupt DVC and its stage, if they still run, and wait; a second Ctrl-C, or no end in time, kills them."""
     if process.poll() is not None:
         return
     try:
