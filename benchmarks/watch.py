@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from argparse import SUPPRESS
 from pathlib import Path
 
 from benchmarks.measure import ROOT, parser, run_process
@@ -22,22 +23,23 @@ PLATFORM_LINE = b"REPORT RequestId: 1f2e Duration: 1.20 ms Billed Duration: 2 ms
 DRIFTING = 3
 """The exit code of `pipeline watch` that names drift: a result as good as any here."""
 
-# In a process of its own: what this process holds would count as its children's.
-INVENT = f"""\
-import sys
-from tests.fixtures.service_log import Visits
-sys.stdout.buffer.writelines(Visits().ask({DIFFERENT_LINES}))
-"""
+
+def print_lines() -> None:
+    """Print lines of the service's log, one for each of some people's requests."""
+    from tests.fixtures.service_log import Visits
+
+    sys.stdout.buffer.writelines(Visits().ask(DIFFERENT_LINES))
 
 
-def invented_lines() -> list[bytes]:
-    """Lines of the service's log, one for each of some people's requests."""
-    return subprocess.run([sys.executable, "-c", INVENT], cwd=ROOT, capture_output=True, check=True).stdout.splitlines()
+def different_lines() -> list[bytes]:
+    """What `print_lines` prints, in a process of its own: what this process holds would count as its children's."""
+    command = [sys.executable, "-m", "benchmarks.watch", "--print-lines"]
+    return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout.splitlines()
 
 
 def write_log(path: Path, count: int, *, packed: bool) -> None:
     """Write a log of so many answers."""
-    lines = [line.split(str(json.loads(line)["_aws"]["Timestamp"]).encode()) for line in invented_lines()]
+    lines = [line.split(str(json.loads(line)["_aws"]["Timestamp"]).encode()) for line in different_lines()]
     with gzip.open(path, "wb", compresslevel=1) if packed else path.open("wb") as log:
         for number in range(count):
             before, after = lines[number % len(lines)]
@@ -65,7 +67,11 @@ def main() -> None:
     command = parser(__doc__)
     command.add_argument("--lines", type=int, default=LINES)
     command.add_argument("--packed", action="store_true", help="compress the log with gzip")
+    command.add_argument("--print-lines", action="store_true", help=SUPPRESS)
     given = command.parse_args()
+    if given.print_lines:
+        print_lines()
+        return
     with tempfile.TemporaryDirectory() as folder:
         print(measure(SHORT_LINES if given.short else given.lines, Path(folder), packed=given.packed))
 

@@ -21,6 +21,9 @@ from pipeline.errors import DataError, ModelFileError
 if TYPE_CHECKING:
     import pandas as pd
 
+RESULT_FILES = ("params.yaml", "dvc.lock", "reports", "docs/model-card.md")
+"""What a pass of the loop changes of the files in git; committed together, they describe one result."""
+
 RAW_NAME = "ObesityDataSet_raw_and_data_sinthetic.csv"
 
 

@@ -94,6 +94,18 @@ def committed(root: Path, commit: str, path: str) -> bytes | None:
     return git("show", f"{commit}:./{path}", root=root)
 
 
+def uncommitted(*paths: str, root: Path = Path()) -> tuple[str, ...] | None:
+    """The files in git below these paths that differ from the last commit; None where nothing was ever committed.
+
+    Raises:
+        GitError: git refuses to read this folder.
+    """
+    if git_or_none("rev-parse", "--verify", "--quiet", "HEAD", root=root) is None:
+        return None
+    names = git("diff", "--name-only", "--relative", "HEAD", "--", *paths, root=root)
+    return tuple(names.decode().splitlines())
+
+
 def default_base(root: Path) -> str | None:
     """The commit that this work started from; None if there is none before it.
 
@@ -168,7 +180,7 @@ def stage_started(line: str) -> str | None:
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
-    """Interrupt DVC and its stage, if they still run, and wait; a second Ctrl-C or `_PATIENCE` kills them."""
+    """Interrupt DVC and its stage, if they still run, and wait; a second Ctrl-C, or no end in time, kills them."""
     if process.poll() is not None:
         return
     try:

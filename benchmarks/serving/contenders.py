@@ -7,7 +7,6 @@ The web contenders all stand behind the same Lambda adapter.
 import contextlib
 import io
 import json
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from itertools import cycle, islice
@@ -19,10 +18,10 @@ import numpy as np
 import pandas as pd
 from fastapi import Body, FastAPI
 from mangum import Mangum
-from pydantic import BaseModel
 from sklearn.pipeline import Pipeline
 
 from benchmarks.measure import service_environment
+from benchmarks.serving.answers import UsualAnswer, same_answer
 from lambda_api.contract import LEVELS, Record, columns
 from lambda_api.model import Model
 from pipeline.data.records import COLUMNS, FOLD, load_processed
@@ -53,25 +52,6 @@ Person = dict[str, Any]
 Call = Callable[[], object]
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 Predict = Callable[[pd.DataFrame], tuple[list[str], list[list[float]] | None]]
-
-
-class UsualAnswer(BaseModel):
-    """What the usual services answer about one record."""
-
-    prediction: str
-    probabilities: dict[str, float] | None
-
-
-def same_answer(answer: UsualAnswer, expected: UsualAnswer) -> bool:
-    """Whether label and probabilities (to 1e-6) are the expected ones; an answer may have no probabilities."""
-    given, known = answer.probabilities, expected.probabilities or {}
-    return answer.prediction == expected.prediction and (
-        given is None
-        or (
-            given.keys() == known.keys()
-            and all(math.isclose(share, known[level], abs_tol=1e-6) for level, share in given.items())
-        )
-    )
 
 
 def usual_service(predict: Predict) -> Handler:

@@ -12,7 +12,7 @@ from pipeline import params as parameters
 from pipeline.data.additions import Additions, grown
 from pipeline.data.ingest import RawFile, ingest
 from pipeline.errors import AdditionRefusal, DataError, RaceLostError
-from pipeline.files import digest, file_digest, read_data, replacing
+from pipeline.files import RESULT_FILES, digest, file_digest, read_data, replacing
 from pipeline.progress import Progress, no_progress
 
 
@@ -56,7 +56,7 @@ def pull_request(additions: Additions, dvc: str = "dvc") -> tuple[str, str, str]
     """The three shell commands that put the grown data into a pull request; `dvc` is how DVC is called here."""
     records = f"{additions.added} {additions.origin} record{'s' if additions.added > 1 else ''}".replace(" unknown", "")
     branch = f"add-{records.replace(' ', '-')}-{additions.sha256[:8]}"
-    files = "params.yaml dvc.lock .dvc/config reports docs/model-card.md"
+    files = " ".join((*RESULT_FILES, ".dvc/config"))
     return (
         f"git switch -c {branch}",
         f"make run && {shlex.quote(dvc)} push",

@@ -86,7 +86,8 @@ def judge(layout: Layout, params: Params, registry: Registry, result: Result | N
     guards, right = guards_of(load_graphs(result.fold_graphs), frame, params.evaluate)
     challenger = _challenger(result, registered, guards)
     champion, pairs, new_records = (_champion(champion_version) if champion_version else None), None, None
-    if champion_version and champion and not comparison_obstacle(challenger, champion):
+    other = champion is not None and champion.model_sha256 != challenger.model_sha256
+    if champion_version and champion and other and not comparison_obstacle(challenger, champion):
         files = registry.files(champion_version, layout.root / CHAMPION_FOLDER)
         graphs = load_graphs(fold_graphs(files))
         theirs = frame.assign(**{FOLD: [fold_of(key, len(graphs)) for key in frame[KEY]]})

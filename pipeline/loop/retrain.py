@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 from pipeline.data.ingest import ingest
 from pipeline.errors import SourceError
-from pipeline.files import SAMPLE_ROOT, SAMPLE_STORE, Layout
+from pipeline.files import RESULT_FILES, SAMPLE_ROOT, SAMPLE_STORE, Layout
 from pipeline.loop.champion import Champion, export
 from pipeline.params import Params
 from pipeline.progress import Progress, no_progress, step_of
-from pipeline.repo import repro, stage_started
+from pipeline.repo import repro, stage_started, uncommitted
 
 if TYPE_CHECKING:
     from pipeline.judge.register import Registration
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RetrainResult:
-    """What one pass of the loop did; `before` is the champion's number and figures before it, if there was one."""
+    """What one pass of the loop did.
+
+    `before` is the champion's number and figures before it, if there was one; `uncommitted` names the files of the
+    result that differ from the last commit, None where nothing was ever committed.
+    """
 
     came_from: str
     layout: Layout
@@ -35,6 +39,7 @@ class RetrainResult:
     verdict: "Verdict"
     before: tuple[int, dict[str, float]] | None
     champion: Champion | None
+    uncommitted: tuple[str, ...] | None
 
     @property
     def changed(self) -> bool:
@@ -129,4 +134,6 @@ def judge(
     progress("gate: challenger against champion", 0, 1)
     verdict = gate.run(layout, params, registry, result=result)
     progress("export the champion", 0, 1)
-    return RetrainResult(came_from, layout, stages_run, registration, verdict, before, export(layout, name, registry))
+    exported = export(layout, name, registry)
+    changed = uncommitted(*RESULT_FILES)
+    return RetrainResult(came_from, layout, stages_run, registration, verdict, before, exported, changed)

@@ -28,6 +28,9 @@ RECORD_ID_DIGITS = 6
 """Enough to recognise a record among some thousands, too few to find out by trial whose it is: many thousand possible
 records share each one. Of 16.8 million pairs of records, one pair shares it by chance."""
 
+FORMAT = 2
+"""Counts up when Pipelines stored by earlier code can no longer be loaded: each result is then registered once more."""
+
 MAKING = {"split", "forest", "train", "calibration", "parity", "evaluate"}
 """Blocks of params.yaml that shape a result; the others name files, or judge."""
 
@@ -89,6 +92,7 @@ def result_of(layout: Layout, params: Params) -> Result:
     files = {path.relative_to(layout.root).as_posix(): content for path, content in contents.items()}
     records = load_processed(layout.records)
     listing = {
+        "format": FORMAT,
         "files": {path: digest(content) for path, content in files.items()},
         "params": flat(params.model_dump(include=MAKING)),
         "records": sorted(set(record_ids(records))),

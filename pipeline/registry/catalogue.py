@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.errors import RegistryError
 from pipeline.registry import history
-from pipeline.registry.fetch import fetch, listing, read
+from pipeline.registry.fetch import listing, read, write
 from pipeline.registry.history import Move
 from pipeline.registry.store import Store
 from pipeline.registry.versions import CHAMPION, MODEL_STAGES, RESULT_TAG, STAGE_TAG, RegisteredModel, Version
@@ -26,6 +26,7 @@ class Catalogue:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._listings = dict[str, dict[str, Any]]()
+        self._files = dict[str, dict[str, bytes]]()
 
     def models(self) -> tuple[RegisteredModel, ...]:
         """Everything registered, by name."""
@@ -39,8 +40,7 @@ class Catalogue:
         Raises:
             RegistryError: There is no such model.
         """
-        aliases = self._aliases_of(name)
-        return tuple(_version(entry, aliases) for entry in self._entries(name))
+        return self._versions(name, self._aliases_of(name))
 
     def version(self, name: str, which: int | str) -> Version:
         """The version with a number or an alias.
@@ -105,19 +105,24 @@ class Catalogue:
                 nothing is written.
         """
         version = self.version(name, which)
-        fetch(self.store, version, self._listing(version)["files"], folder)
+        write(self.files(version, folder), folder)
         return version
 
     def files(self, version: Version, folder: Path) -> dict[str, bytes]:
         """The bytes of a version's graphs and reports by their path, from `folder` where an earlier `fetch` left them.
 
+        They are read once: a result is known by its SHA-256.
+
         Raises:
             RegistryError: An artefact is missing or not what was registered.
         """
-        return read(self.store, version, self._listing(version)["files"], folder)
+        key = version.tags.get(RESULT_TAG, "")
+        if key not in self._files:
+            self._files[key] = read(self.store, version, self._listing(version)["files"], folder)
+        return self._files[key]
 
     def _listing(self, version: Version) -> dict[str, Any]:
-        """A version's listing, read once: it is known by its SHA-256."""
+        """A version's listing, read once as well."""
         key = version.tags.get(RESULT_TAG, "")
         if key not in self._listings:
             self._listings[key] = listing(self.store, version)
@@ -142,7 +147,12 @@ class Catalogue:
         return known[name]
 
     def _any(self, name: str) -> tuple[Version, ...]:
-        return self.versions(name) if name in self._aliases() else ()
+        """All versions of a model, the oldest first; none if there is no such model."""
+        aliases = self._aliases().get(name)
+        return () if aliases is None else self._versions(name, aliases)
+
+    def _versions(self, name: str, aliases: Mapping[str, int]) -> tuple[Version, ...]:
+        return tuple(_version(entry, aliases) for entry in self._entries(name))
 
     def _entries(self, name: str) -> list[Any]:
         """MLflow's own versions of a model that exists, the oldest first."""

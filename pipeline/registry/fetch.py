@@ -19,27 +19,27 @@ Checked = Callable[[str, str], bytes]
 """A path and the SHA-256 that its content must have in; the content out."""
 
 
-def fetch(store: Store, version: Version, listed: Mapping[str, str], folder: Path) -> None:
-    """Write what a version's listing names below a folder laid out as `Layout`, all of it or nothing.
+def read(store: Store, version: Version, listed: Mapping[str, str], folder: Path) -> dict[str, bytes]:
+    """The bytes of what a version's listing names, by path.
 
     Args:
         store: Where the version is.
         version: The version.
         listed: SHA-256 of each file by its path, as the listing says.
-        folder: Where to; what lies there already with its SHA-256 stays.
+        folder: Laid out as `Layout`; what lies there already with its SHA-256 is taken from there.
 
     Raises:
-        RegistryError: An artefact is missing, or not what was registered; nothing was written.
+        RegistryError: An artefact is missing, or not what was registered.
     """
-    missing = {path: sha256 for path, sha256 in listed.items() if _held(folder / path, sha256) is None}
-    for path, content in _download(store, version, missing).items():
-        write_bytes(folder / path, content)
-
-
-def read(store: Store, version: Version, listed: Mapping[str, str], folder: Path) -> dict[str, bytes]:
-    """The bytes of what a version's listing names, from `folder` where they lie there already; as `fetch`."""
     here = {path: content for path, sha256 in listed.items() if (content := _held(folder / path, sha256)) is not None}
     return here | _download(store, version, {path: listed[path] for path in listed.keys() - here.keys()})
+
+
+def write(contents: Mapping[str, bytes], folder: Path) -> None:
+    """Write files below a folder; one that lies there already with the same bytes stays untouched."""
+    for path, content in contents.items():
+        if _held(folder / path, digest(content)) is None:
+            write_bytes(folder / path, content)
 
 
 def listing(store: Store, version: Version) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.scaling.measurements import Measurements
+from benchmarks.serving.answers import UsualAnswer, same_answer
 from pipeline.files import Layout
 from tests.paths import ROOT
 
@@ -61,8 +62,6 @@ def test_contenders_give_the_same_answer_if_label_and_known_probabilities_agree(
     probabilities: dict[str, float] | None,
     same: bool,  # noqa: FBT001
 ) -> None:
-    from benchmarks.serving.contenders import UsualAnswer, same_answer
-
     expected = UsualAnswer(prediction="a", probabilities={"a": 0.7, "b": 0.3})
     assert same_answer(UsualAnswer(prediction=label, probabilities=probabilities), expected) is same
 

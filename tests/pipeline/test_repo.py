@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import GitError, InputError, PipelineError, RaceLostError, StageError
-from pipeline.repo import commit_of, committed, default_base, git, git_or_none, repro, stage_started
+from pipeline.repo import commit_of, committed, default_base, git, git_or_none, repro, stage_started, uncommitted
 from tests.paths import ROOT
 
 
@@ -39,6 +39,18 @@ def test_what_was_committed_is_read_and_what_was_not_is_absent(repository: Path)
     (repository / "folder").mkdir()
     assert committed(repository / "folder", head, "kept.txt") is None
     assert committed(repository / "folder", head, "../kept.txt") == b"kept\n"
+
+
+def test_files_that_differ_from_the_last_commit_are_named(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    assert uncommitted("kept.txt", "absent.txt", root=repository) == ()
+    (repository / "kept.txt").write_bytes(b"changed\n")
+    (repository / "new.txt").write_bytes(b"not in git\n")
+    assert uncommitted("kept.txt", "new.txt", root=repository) == ("kept.txt",)
+    empty = tmp_path_factory.mktemp("empty")
+    order("git", "init", "-q", cwd=empty)
+    assert uncommitted("kept.txt", root=empty) is None
 
 
 def test_without_git_or_a_repository_there_is_nothing_to_find(

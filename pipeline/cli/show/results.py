@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.files import Layout, read_json
+from pipeline.files import RESULT_FILES, Layout, read_json
 
 if TYPE_CHECKING:
     from pipeline.loop.retrain import RetrainResult
@@ -159,4 +159,9 @@ def _next(done: "RetrainResult", *, sample: bool) -> str:
         return "`make run DATA=file.csv` with the real data, or `make test`"
     if done.verdict.outcome == "refused":
         return "change params.yaml or the pipeline, then `make run`; `pipeline registry history` tells what was"
-    return "commit dvc.lock and reports/; `pipeline predict IN OUT` scores a file; `pipeline registry --help`"
+    use = "`pipeline predict IN OUT` scores a file; `make serve` answers requests"
+    if done.uncommitted is None:
+        return use
+    if not done.uncommitted:
+        return f"nothing to commit: byte for byte the results of the last commit\n{use}"
+    return f"`git add {' '.join(RESULT_FILES)}` and commit: {len(done.uncommitted)} file(s) changed\n{use}"

@@ -111,7 +111,7 @@ def test_the_commands_are_quoted_for_a_shell_and_name_what_is_added(small_csv: P
         f"git switch -c {branch}",
         "make run && '/my tools/dvc' push",
         (
-            "git add params.yaml dvc.lock .dvc/config reports docs/model-card.md && "
+            "git add params.yaml dvc.lock reports docs/model-card.md .dvc/config && "
             f"git commit -m 'Add 1 synthetic record' && git push -u origin {branch}"
         ),
     )

@@ -46,11 +46,6 @@ def downloaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def one_pass(layout: Layout, params: Params, store: Path) -> RetrainResult:
-    """Register, gate and export what lies in a layout, as `make run` does after the stages."""
-    return judge("the test", layout, (), params, Registry(f"sqlite:///{store}"), no_progress)
-
-
 def test_a_pass_parses_the_records_once_and_copies_the_champion_once(  # noqa: PLR0913, PLR0917  what a project has
     tmp_path: Path,
     empty_store: Path,
@@ -61,25 +56,25 @@ def test_a_pass_parses_the_records_once_and_copies_the_champion_once(  # noqa: P
     read: list[str],
     downloaded: list[str],
 ) -> None:
-    floors = small_params.gate.floors.model_copy(update=dict.fromkeys(small_params.gate.floors.model_dump(), 0.0))
-    gate = {"gate": small_params.gate.model_copy(update={"floors": floors})}
-    params, other = small_params.model_copy(update=gate), other_params.model_copy(update=gate)
-    store = Path(shutil.copy(empty_store, tmp_path / "mlflow.db"))
     layout = Layout(shutil.copytree(small_layout.root, tmp_path / "layout"))
+    store = f"sqlite:///{shutil.copy(empty_store, tmp_path / 'mlflow.db')}"
 
-    first = one_pass(layout, params, store)
-    assert (first.registered.created, first.verdict.outcome) == (True, "promoted")
-    assert read == ["records.csv"]
-    assert downloaded.count("models/model.onnx") == 1
+    def one_pass(params: Params) -> RetrainResult:
+        """Register, gate and export what lies in the layout, as `make run` does after the stages."""
+        read.clear(), downloaded.clear()
+        return judge("the test", layout, (), params, Registry(store), no_progress)
 
-    read.clear(), downloaded.clear()
-    again = one_pass(layout, params, store)
-    assert (again.changed, read, downloaded) == (False, ["records.csv"], ["result.json"])
+    assert one_pass(small_params).registered.created
+    assert (read, downloaded) == (["records.csv"], [])
 
-    read.clear(), downloaded.clear()
+    Registry(store).promote(NAME, 1, "Production", expected=None)
+    assert one_pass(small_params).champion
+    assert (read, downloaded.count("models/model.onnx"), downloaded.count("result.json")) == (["records.csv"], 1, 1)
+
+    assert not one_pass(small_params).changed
+    assert (read, downloaded) == (["records.csv"], ["result.json"])
+
     shutil.copytree(other_layout.root, layout.root, dirs_exist_ok=True)
-    second = one_pass(layout, other, store)
-    assert (second.registered.created, second.registered.version) == (True, 2)
-    assert read == ["records.csv"]
-    if second.verdict.outcome == "refused":  # the champion stays, and what it needs lies here already
-        assert downloaded == ["result.json"]
+    other = one_pass(other_params)
+    assert (other.registered.version, other.verdict.outcome, other.verdict.pairs is not None) == (2, "refused", True)
+    assert (read, downloaded) == (["records.csv"], ["result.json"])  # the champion's graphs lie here already

@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.files import SAMPLE_ROOT, SAMPLE_STORE, Layout, digest, file_digest
 from tests.fixtures.project import NOWHERE, Project
+from tests.paths import ROOT
 
 
 def test_the_first_pass_registers_promotes_exports_and_says_so(trained_project: Path) -> None:
@@ -26,10 +27,25 @@ def test_the_first_pass_registers_promotes_exports_and_says_so(trained_project: 
     assert file_digest(exported.model) == file_digest(Layout(trained_project).model)
 
 
+def test_it_says_what_to_commit_and_when_the_results_are_those_of_the_last_commit(project: Project) -> None:
+    identity = ("-c", "user.name=ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false")
+    shutil.copy(ROOT / ".gitignore", project.root)
+    subprocess.run(["git", "add", "."], cwd=project.root, check=True)
+    subprocess.run(["git", *identity, "commit", "-q", "-m", "x"], cwd=project.root, check=True)
+    (project.root / "reports/metrics.json").write_text("{}", encoding="utf-8")
+    made_again = project.run("retrain")
+    assert "nothing to commit: byte for byte the results of the last commit" in made_again.stdout
+    project.set_params(gate={"confidence": 0.9})
+    changed = project.run("retrain")
+    assert "`git add params.yaml dvc.lock reports docs/model-card.md` and commit: 1 file(s) changed" in changed.stdout
+
+
 def test_a_second_pass_with_nothing_changed_says_so_and_adds_no_version(trained_project: Path) -> None:
     project = Project(trained_project)  # a copy would have other inodes, so DVC would look at every file anew
+    verdict = Layout(trained_project).verdict.read_bytes()
     before = {name: file_digest(project.root / name) for name in ("dvc.lock", "params.yaml")}
     done = project.run("retrain")
+    Layout(trained_project).verdict.write_bytes(verdict)  # the project is shared: leave it as it was
     assert (done.returncode, "Nothing changed." in done.stdout) == (0, True), done.stdout + done.stderr
     assert "none: everything is up to date" in done.stdout
     assert [version.number for version in project.registry().versions("obesity_classifier")] == [1]

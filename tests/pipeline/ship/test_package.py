@@ -18,6 +18,7 @@ from pipeline.judge.register import register
 from pipeline.params import Params
 from pipeline.registry import Registry
 from pipeline.ship.package import package_layout, package_registered
+from pipeline.ship.signed import CANDIDATE
 from tests.paths import ROOT
 
 NAME = "obesity_classifier"
@@ -151,6 +152,28 @@ def test_the_champion_is_packaged_from_the_registry_alone(
     assert manifest.verdict is not None
     assert (manifest.verdict["action"], manifest.verdict["why"]) == ("promotion", "first of all")
     assert "somebody" not in (tmp_path / "out/manifest.json").read_text()
+
+
+def test_what_was_fetched_to_be_verified_is_packaged_and_not_fetched_again(
+    two_versions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    monkeypatch.chdir(tmp_path)
+    registry = Registry(f"sqlite:///{shutil.copy(two_versions, tmp_path / 'mlflow.db')}")
+    registry.fetch(NAME, 2, CANDIDATE)
+    verified = Layout(CANDIDATE).model.read_bytes()
+    paths = list[str]()
+    download = mlflow.MlflowClient.download_artifacts
+
+    def downloading(self: mlflow.MlflowClient, run_id: str, path: str, *rest: object) -> str:
+        paths.append(path)
+        return str(download(self, run_id, path, *rest))
+
+    monkeypatch.setattr(mlflow.MlflowClient, "download_artifacts", downloading)
+    manifest = package_registered(Registry(registry.store.uri), NAME, 2, tmp_path / "out")
+    assert (manifest.model_version, paths) == ("2", ["result.json"])
+    assert (tmp_path / "out" / MODEL).read_bytes() == verified
 
 
 def test_the_command_says_which_model_it_packaged(small_layout: Layout, tmp_path: Path) -> None:
