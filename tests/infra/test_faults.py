@@ -87,7 +87,7 @@ def test_without_credentials_or_a_network_the_line_says_so(tmp_path: Path, comma
     assert "(EndpointConnectionError): check the network" in said(tmp_path, command, **KEYS, AWS_ENDPOINT_URL=nowhere)
 
 
-def test_a_stage_that_is_none_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_stage_is_refused(tmp_path: Path) -> None:
     assert said(tmp_path, ("status", "--stage", "production")) == (
         "InputError: --stage: got 'production', expected one of dev, staging, prod"
     )
