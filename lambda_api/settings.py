@@ -98,7 +98,7 @@ def read(environ: Mapping[str, str]) -> Settings:
     """
     known = {PREFIX + item.name.upper(): item for item in fields(Settings)}
     if unknown := sorted(name for name in environ if name.startswith(PREFIX) and name not in known):
-        raise SettingsError(f"{', '.join(unknown)}: no such setting, there are {', '.join(sorted(known))}")
+        raise SettingsError(f"{', '.join(unknown)}: unknown setting; known: {', '.join(sorted(known))}")
     values: dict[str, Any] = {}
     for name, item in known.items():
         if name in environ:

@@ -1,7 +1,7 @@
 """Counts -> intervals and probabilities, each with its source.
 
-Written out, although scipy.stats has `wilson` and `binomial_cdf`: theirs differ in the last digit of a double, so
-committed reports would change, and importing scipy.stats takes a second that every command here would wait for.
+Written out, although scipy.stats has `wilson` and `binomial_cdf`: its results differ in the last digits of a double, so
+committed reports would change, and importing it takes a second that every command here would wait for.
 """
 
 import math

@@ -212,10 +212,8 @@ def _failure(said: str) -> BaseException:
     if number == signal.SIGINT:
         return KeyboardInterrupt()
     if number:
-        return PipelineError(
-            f"stage {stage} did not end by itself: the system ended it with signal {number}; run again"
-        )
-    return StageError(f"stage {stage} failed; mend what it says above and run again", code)
+        return PipelineError(f"stage {stage} was killed by signal {number}; run again")
+    return StageError(f"stage {stage} failed; fix what it says above and run again", code)
 
 
 def dvc_push(progress: Progress) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.errors import GateRefusal, InputError, ReproductionError
+from pipeline.files import RESULT_FILES
 from pipeline.github import actions
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ app = typer.Typer(
 ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters.")]
 Publish = Annotated[bool, typer.Option("--publish", help="The result is to be published; never take the sample.")]
 PARAMS = Path("params.yaml")
+COMMIT = f"Run `make run`, then `git add {' '.join(RESULT_FILES)}` and commit"
 
 
 def _params(path: Path) -> "Params":
@@ -73,9 +75,7 @@ def lock() -> None:
         return
     stale = ci.stale()
     for file in stale:
-        text = (
-            f"{file.path} is stale, it is not what the code makes: {file.what}. Run `make run` and commit {file.path}"
-        )
+        text = f"{file.path} is stale, it is not what the code makes: {file.what}. {COMMIT}"
         annotate("error", text, file=str(file.path), title="stale")
     if stale:
         raise ReproductionError(f"stale: {', '.join(str(file.path) for file in stale)}")

@@ -92,7 +92,7 @@ def watch(
 
     now = datetime.now(UTC)
     if not store:
-        lost = "References are lost with this runner, so drift slower than the log is not seen: set REGISTRY_URL"
+        lost = "References are not saved, so slow drift is missed: set REGISTRY_URL"
         annotate("warning", lost, title="references")
     with _annotated("watch"):
         settings = WatchSettings(since=parse_since(since, now))

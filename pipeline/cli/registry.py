@@ -91,7 +91,7 @@ def promote(
 ) -> None:
     """Give a version a stage; Production makes it the champion, and the one before is archived.
 
-    The gate does this for a challenger that passes; by hand it is yours to answer for, so say why.
+    The gate does this for a challenger that passes; by hand you bypass the gate, so give a reason.
 
     Example: pipeline registry promote obesity_classifier 3 Production --why "agreed in the review of 23 November"
     """
@@ -192,11 +192,11 @@ def fetch(
 def pull(
     url: Place,
     discard: Annotated[
-        bool, typer.Option("--discard", help="Replace work that was never pushed, too; a copy of it stays beside.")
+        bool, typer.Option("--discard", help="Also replace unpushed work; a copy is kept next to the database.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Take the registry from S3, where runners are empty each time.
+    """Download the registry from S3; a runner starts without one.
 
     Does nothing where nothing was ever pushed. Refuses (exit code 3) to replace work that was never pushed.
 
@@ -215,7 +215,7 @@ def pull(
 def push(url: Place, as_json: Json = False) -> None:
     """Put the registry in S3, unless somebody else did so since it was pulled.
 
-    Who loses a race is refused (exit code 3) and has lost nothing: pull, register and gate again, push.
+    If another push came first, yours is refused (exit code 3) and your work is kept: pull, register, gate, push again.
 
     Example: pipeline registry push s3://my-bucket/registry
     """

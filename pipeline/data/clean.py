@@ -82,7 +82,7 @@ def read_text_table(content: bytes, name: str) -> pd.DataFrame:
     header = rows.pop(min(rows))
     check_header(header, name, extra_allowed=(TARGET,))
     if ragged := [f"row {number}: {len(row)} cells" for number, row in rows.items() if len(row) != len(header)]:
-        raise DataError(f"{name}: rows with other than the header's {len(header)} cells:", ragged)
+        raise DataError(f"{name}: rows whose number of cells is not {len(header)}, the header's:", ragged)
     return pd.DataFrame(list(rows.values()), columns=header, index=list(rows), dtype=object)
 
 

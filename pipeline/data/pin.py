@@ -41,9 +41,9 @@ def take(additions: Additions, params_file: Path, target: Path, *, force: bool =
     rule, before = additions.rule, additions.rule_before
     if additions.contradicts and not force:
         raise AdditionRefusal(
-            f"{additions.name}: the BMI rule gives {rule.share:.1%} of the {rule.records} new labels, but "
-            f"{before.share:.1%} of those that are there: they may be shuffled, or of another column. Look "
-            "at the file; if it is right, say --force, and the gate will judge what it makes. Nothing was written"
+            f"{additions.name}: the BMI rule agrees with {rule.share:.1%} of the {rule.records} new labels, but with "
+            f"{before.share:.1%} of the existing ones: the new labels may be shuffled, or of another column. Look at "
+            "the file; if it is right, use --force: the gate still decides. Nothing was written"
         )
     if {file_digest(target), parameters.load(params_file).data.sha256} != {additions.base_sha256}:
         raise RaceLostError(

@@ -67,7 +67,9 @@ def run(
         reason = f"{why}. {verdict.text}" if why else verdict.text
         registry.promote(name, verdict.challenger, "Production", expected=verdict.champion, why=reason)
     elif verdict.challenger == verdict.champion:  # completes what an interrupted gate left undone
-        reason = "the alias stood here without a record: a promotion was interrupted, or made from outside"
+        reason = (
+            "the alias pointed here without a history entry: an interrupted promotion, or one made outside this project"
+        )
         registry.promote(name, verdict.challenger, "Production", expected=verdict.champion, why=reason)
     write_json(layout.verdict, verdict.as_json())
     return verdict

@@ -60,7 +60,7 @@ def register(
     Raises:
         ModelFileError: The layout is incomplete, or its files are of different runs.
         ReproductionError: The Pipeline fitted again does not export to the layout's graph; nothing was registered.
-        RegistryError: The registry cannot be reached; what was begun is completed by calling again.
+        RegistryError: The registry cannot be reached; call again to complete it.
     """
     registry, result = registry or Registry(), result or result_of(layout, params)
     name = params.registry.model_name

@@ -3,7 +3,9 @@
 A challenger is promoted if every floor holds, it is surely not worse than the champion on the same records, no guard
 got worse, and something was gained: a tie keeps the champion. Records that the champion was not judged on are looked
 at by themselves, because wrong labels hurt both models alike and so hide in a comparison. Where the two cannot be
-compared, the floors alone decide, except that a model made from the sample never replaces one made from other data.
+compared, only the floors are checked, except that a model made from the sample never replaces one made from other data.
+
+A new rule is a `Reason` here; what it weighs is measured in `gate.py` and has its limit in `params.yaml`.
 """
 
 from dataclasses import replace
@@ -75,23 +77,23 @@ def comparison_obstacle(challenger: Candidate, champion: Candidate | None) -> Re
         why = f"champion version {champion.version} was made from the sample"
     else:
         return None
-    return Reason("comparison", None, None, "the floors alone", f"{why}: the floors alone decide")
+    return Reason("comparison", None, None, "the floors", f"{why}: only the floors are checked")
 
 
 def floor_reasons(challenger: Candidate, reached: ChallengerFigures, params: GateParams) -> tuple[Reason, ...]:
     """One reason for each floor."""
     assert challenger.guards is not None  # noqa: S101  a challenger always answers its own records
     guards, floors = challenger.guards, params.floors
-    mine, rule, flips = reached.out_of_fold_accuracy, reached.rule_accuracy, reached.onnx_flips
-    ahead = f"out-of-fold accuracy {mine:.4f} {'>' if mine > rule else '<='} the BMI rule's {rule:.4f}"
-    flipped = f"{flips} label(s) of the graph differ from the Pipeline"
+    accuracy, rule, flips = reached.out_of_fold_accuracy, reached.rule_accuracy, reached.onnx_flips
+    ahead = f"out-of-fold accuracy {accuracy:.4f} {'>' if accuracy > rule else '<='} the BMI rule's {rule:.4f}"
+    agree = f"ONNX and scikit-learn {'differ on ' + str(flips) + ' label(s)' if flips else 'agree on every label'}"
     return (
         _floor("holdout accuracy", reached.holdout_accuracy, floors.holdout_accuracy),
         _floor("collected rows", guards.collected_accuracy, floors.collected_accuracy),
         _floor("worst level recall", guards.worst_level_recall, floors.worst_class_recall),
         _floor("plausible people", guards.plausible_people, floors.plausible_people),
-        Reason("BMI rule", mine > rule, mine, f"> {rule:.4f}", ahead),
-        Reason("ONNX flips", flips == 0, flips, "0", flipped),
+        Reason("BMI rule", accuracy > rule, accuracy, f"> {rule:.4f}", ahead),
+        Reason("ONNX flips", flips == 0, flips, "0", agree),
     )
 
 
@@ -103,20 +105,26 @@ def comparison_reasons(
     assert champion.guards is not None  # noqa: S101  it answered, or there would be no pairs
     lower = pairs.lower_bound(params.confidence)
     text = (
-        f"{params.confidence:.0%} sure of a difference above {lower:+.4f} (needed {-params.margin:+.4f}): "
-        f"of {pairs.total} records {pairs.only_challenger} only the challenger gets right, "
-        f"{pairs.only_champion} only the champion"
+        f"{_bound_in_words(lower, params)}; of {pairs.total} records only the challenger is right on "
+        f"{pairs.only_challenger}, only the champion on {pairs.only_champion}"
     )
     not_worse = Reason("not worse", lower > -params.margin, lower, f"> {-params.margin:+.4f}", text)
-    held, better = _guard_reasons(challenger.guards, champion.guards, params.guard_tolerance)
+    guard_reasons, better = _guard_reasons(challenger.guards, champion.guards, params.guard_tolerance)
     gains = [
         *([f"the lower bound {lower:+.4f} is above 0"] if lower > 0 else []),
         *better,
         *(["it was trained on other data"] if challenger.data_sha256 != champion.data_sha256 else []),
     ]
-    gained = "gained: " + "; ".join(gains) if gains else "nothing gained: a tie keeps the champion"
+    tie = f"not clearly better (lower bound {lower:+.4f}, needed above 0), so the champion stays"
+    gained = "gained: " + "; ".join(gains) if gains else tie
     needed = "better, a better guard, or other data"
-    return (not_worse, *held, Reason("gain", bool(gains), None, needed, gained))
+    return (not_worse, *guard_reasons, Reason("gain", bool(gains), None, needed, gained))
+
+
+def _bound_in_words(lower: float, params: GateParams) -> str:
+    points = f"{abs(100 * lower):.2f} points"
+    side = f"at worst {points} below the champion" if lower < 0 else f"at least {points} above the champion"
+    return f"{params.confidence:.0%} sure: {side} (allowed: {100 * params.margin:.2f} below)"
 
 
 def new_records_reasons(new_records: NewRecords | None, params: GateParams) -> tuple[Reason, ...]:
@@ -126,32 +134,31 @@ def new_records_reasons(new_records: NewRecords | None, params: GateParams) -> t
     """
     floor = params.floors.new_records
     if new_records is None:
-        text = "new records: the champion kept no list of those it was judged on, so they cannot be separated"
+        text = (
+            "new records: the champion's version does not say which records it was judged on; all are compared together"
+        )
         return (Reason("new records", None, None, f">= {floor:.2f}", text),)
     if not new_records.records:
         return ()
     share = new_records.right / new_records.records
-    held = binomial_cdf(new_records.right, new_records.records, floor) >= 1 - params.confidence
+    passes = binomial_cdf(new_records.right, new_records.records, floor) >= 1 - params.confidence
     text = (
         f"new records: {new_records.right} of {new_records.records} right ({share:.4f}), "
         f"the champion {new_records.champion_right}"
     )
-    if not held:
-        text += (
-            f"; {params.confidence:.0%} sure of less than {floor:.2f}: "
-            "their labels contradict their answers, as shuffled or wrong ones do"
-        )
+    if not passes:
+        text += f", clearly below {floor:.2f} ({params.confidence:.0%} sure): the labels are probably shuffled or wrong"
     elif share < floor:
-        text += f"; too few to be sure of less than {floor:.2f}"
-    return (_known(new_records.known, params), Reason("new records", held, share, f">= {floor:.2f}", text))
+        text += f"; below {floor:.2f}, but not clearly with so few"
+    return (_known(new_records.known, params), Reason("new records", passes, share, f">= {floor:.2f}", text))
 
 
 def _known(pairs: Pairs, params: GateParams) -> Reason:
     needed, lower = f"> {-params.margin:+.4f}", pairs.lower_bound(params.confidence)
     what = f"the {pairs.total} records that the champion was judged on as well"
     if Pairs(0, 0, pairs.total).lower_bound(params.confidence) <= -params.margin:
-        return Reason("known records no worse", None, None, needed, f"{what} are too few to be sure of anything")
-    text = f"on {what} {params.confidence:.0%} sure of a difference above {lower:+.4f} (needed {-params.margin:+.4f})"
+        return Reason("known records no worse", None, None, needed, f"{what} are too few to say anything")
+    text = f"on {what}, {_bound_in_words(lower, params)}"
     return Reason("known records no worse", lower > -params.margin, lower, needed, text)
 
 
@@ -163,14 +170,15 @@ def _guard_reasons(new: Guards, old: Guards, tolerance: float) -> tuple[list[Rea
         "plausible people": (new.plausible_people, old.plausible_people),
     }
     reasons, better = [], []
-    for name, (mine, theirs) in guards.items():
-        if mine is None or theirs is None:
+    for name, (figure, champion_figure) in guards.items():
+        if figure is None or champion_figure is None:
             reasons.append(_unmeasured(f"{name} no worse", name, ""))
             continue
-        text = f"{name} {mine:.4f}, the champion's {theirs:.4f} (needed {theirs - tolerance:.4f})"
-        held = theirs - mine <= tolerance + ROUNDING
-        reasons.append(Reason(f"{name} no worse", held, mine, f">= {theirs - tolerance:.4f}", text))
-        if mine - theirs > tolerance + ROUNDING:
+        least = champion_figure - tolerance
+        text = f"{name} {figure:.4f}, the champion's {champion_figure:.4f} (needed {least:.4f})"
+        passes = champion_figure - figure <= tolerance + ROUNDING
+        reasons.append(Reason(f"{name} no worse", passes, figure, f">= {least:.4f}", text))
+        if figure - champion_figure > tolerance + ROUNDING:
             better.append(text)
     return reasons, better
 

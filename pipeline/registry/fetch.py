@@ -92,7 +92,7 @@ def _artefact(client: Any, run_id: str, path: str, folder: Path, where: str) -> 
     try:
         return Path(client.download_artifacts(run_id, path, folder)).read_bytes()
     except Exception as error:  # noqa: BLE001  each kind of artefact store raises its own
-        raise RegistryError(f"{where} cannot be had: {str(error).strip()[:300]}") from None
+        raise RegistryError(f"{where} cannot be downloaded: {str(error).strip()[:300]}") from None
 
 
 def _refuse_strays(version: Version, listed: list[str]) -> None:

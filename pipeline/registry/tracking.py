@@ -59,7 +59,7 @@ def delete_unfinished_runs(store: Store, experiment: str, result: Result, used: 
 
     Args:
         store: Where they are.
-        experiment: The name of theirs.
+        experiment: Name of their experiment.
         result: The result.
         used: Runs that did become versions.
     """

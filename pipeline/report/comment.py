@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.data.shift import Drift
-from pipeline.files import Report, number
+from pipeline.files import RESULT_FILES, Report, number
 from pipeline.report.comparison import ABSENT, Change, Comparison, ConfusionChange, FigureChange, RecordChanges
 from pipeline.report.markdown import code, folded, table, words
 
@@ -137,7 +137,8 @@ def _warnings(comparison: Comparison) -> Iterator[str]:
     this = comparison.this
     if this.stale:
         shown = "\n".join(f"> - {words(line)}" for line in this.stale[:SHOWN_STALE])
-        yield f"> [!WARNING]\n> `dvc.lock` is stale, not of the files here: run `dvc repro` and commit it.\n{shown}"
+        commit = f"`git add {' '.join(RESULT_FILES)}` and commit"
+        yield f"> [!WARNING]\n> `dvc.lock` is stale, not of the files here: run `make run`, then {commit}.\n{shown}"
     if (this.data or {}).get("source") == "sample":
         yield "> [!WARNING]\n> Made from the embedded sample of invented people: it says nothing about real ones."
     if this.model_file_sha256 and this.parity and this.model_file_sha256 != comparison.model.this:

@@ -72,7 +72,7 @@ def deploy(  # noqa: PLR0913  what a person decides
         progress: Called with progress; `sam` prints its own.
 
     Raises:
-        RaceLostError: Another deployment of the stage is running; nothing was begun.
+        RaceLostError: Another deployment of the stage is running; nothing was started.
         DeploymentRefusal: The golden answers or an alarm stopped it, and the version before answers again; or it
             answers otherwise over HTTPS than it must.
         CloudError: AWS refuses, or the stack needs a person first.

@@ -50,7 +50,7 @@ def test_no_origins_are_named_by_an_empty_text() -> None:
         (
             {"OBESITY_MODEL_DIRECTORY": "x"},
             (
-                "OBESITY_MODEL_DIRECTORY: no such setting, there are OBESITY_CORS_CREDENTIALS, OBESITY_CORS_ORIGINS, "
+                "OBESITY_MODEL_DIRECTORY: unknown setting; known: OBESITY_CORS_CREDENTIALS, OBESITY_CORS_ORIGINS, "
                 "OBESITY_MAX_BODY_BYTES, OBESITY_MAX_RECORDS, OBESITY_MODEL_DIR, "
                 "OBESITY_NAMESPACE, OBESITY_TELEMETRY"
             ),

@@ -18,7 +18,7 @@ def additions(new: "Additions") -> RenderableType:
     skipped = {"in the data already": new.known, "twice in the file": new.repeated}
     skipped_text = "".join(f", {count} {why}" for why, count in skipped.items() if count)
     levels = ", ".join(f"{level} {count}" for level, count in new.levels.items() if count)
-    shown = table(f"Beside the {new.rule_before.records} {_origin(new)}records that are there")
+    shown = table(f"Compared with the {new.rule_before.records} {_origin(new)}records in the data")
     for heading in ("column", "moved by", "beyond chance", "there -> new"):
         shown.add_column(heading, overflow="fold")
     for moved in new.moved:

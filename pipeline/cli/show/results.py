@@ -158,7 +158,7 @@ def _next(done: "RetrainResult", *, sample: bool) -> str:
     if sample:
         return "`make run DATA=file.csv` with the real data, or `make test`"
     if done.verdict.outcome == "refused":
-        return "change params.yaml or the pipeline, then `make run`; `pipeline registry history` tells what was"
+        return "the table above and reports/verdict.json say why; change params.yaml or the pipeline, then `make run`"
     use = "`pipeline predict IN OUT` scores a file; `make serve` answers requests"
     if done.uncommitted is None:
         return use

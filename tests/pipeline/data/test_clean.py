@@ -152,7 +152,7 @@ def test_cleaning_writes_what_it_returns(small_csv: Path, small_params: Params, 
         ),
         pytest.param(
             table(ROW, ROW + ",1", ROW.rsplit(",", 1)[0]),
-            "data.csv: rows with other than the header's 17 cells:\n  row 3: 18 cells\n  row 4: 16 cells",
+            "data.csv: rows whose number of cells is not 17, the header's:\n  row 3: 18 cells\n  row 4: 16 cells",
             id="ragged rows",
         ),
     ],

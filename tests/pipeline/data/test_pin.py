@@ -44,8 +44,8 @@ def test_shuffled_labels_are_refused_at_the_door_and_by_the_gate_if_added_even_s
     refused = project.run("ingest", "--add", str(poison))
     assert refused.returncode == 3
     assert "the new labels CONTRADICT the records' own height and weight" in " ".join(refused.stdout.split())
-    assert f"AdditionRefusal: {poison}: the BMI rule gives " in refused.stderr
-    assert "say --force, and the gate will judge what it makes. Nothing was written" in refused.stderr
+    assert f"AdditionRefusal: {poison}: the BMI rule agrees with " in refused.stderr
+    assert "use --force: the gate still decides. Nothing was written" in refused.stderr
     assert state(project) == before
 
     assert project.run("ingest", "--add", str(poison), "--force").returncode == 0
@@ -54,7 +54,7 @@ def test_shuffled_labels_are_refused_at_the_door_and_by_the_gate_if_added_even_s
     assert retrained.returncode == 0, retrained.stdout + retrained.stderr
     told = " ".join(retrained.stdout.split())
     assert "Refused: " in told
-    assert "95% sure of less than 0.85: their labels contradict their answers" in told[told.index("Refused: ") :]
+    assert "clearly below 0.85 (95% sure): the labels are probably shuffled or wrong" in told[told.index("Refused: ") :]
     champion = project.registry().champion(NAME)
     assert champion
     assert (champion.number, len(project.registry().versions(NAME))) == (1, 2)

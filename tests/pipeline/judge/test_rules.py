@@ -112,8 +112,8 @@ def test_new_records_must_be_learnable_and_known_ones_no_worse(
 def test_the_reason_against_new_records_names_them_and_what_they_look_like() -> None:
     challenger, new_records = replace(CHALLENGER, data_sha256="e" * 64), NewRecords(Pairs(0, 0, 2087), 200, 30, 31)
     assert decide(challenger, REACHED, CHAMPION, Pairs(0, 1, 2287), GATE, new_records).text == (
-        "Refused: new records: 30 of 200 right (0.1500), the champion 31; 95% sure of less than 0.85: their labels "
-        "contradict their answers, as shuffled or wrong ones do"
+        "Refused: new records: 30 of 200 right (0.1500), the champion 31, clearly below 0.85 (95% sure): "
+        "the labels are probably shuffled or wrong"
     )
 
 
@@ -175,7 +175,7 @@ def test_without_a_champion_the_floors_alone_decide(
     verdict = decide(replace(CHALLENGER, guards=guards), reached, None, None, GATE)
     assert failed(verdict.reasons) == rules
     assert verdict.outcome == ("refused" if rules else "promoted")
-    assert verdict.reasons[-1].text == "there is no champion yet: the floors alone decide"
+    assert verdict.reasons[-1].text == "there is no champion yet: only the floors are checked"
     assert (verdict.champion, verdict.lower_bound) == (None, None)
 
 
@@ -201,8 +201,8 @@ def test_collected_rows_that_nobody_can_tell_are_not_measurable_rather_than_fail
         ("sample", "real", "refused", "never replaces"),
         ("sample", "other", "refused", "never replaces"),
         ("sample", "sample", "promoted", ""),
-        ("real", "sample", "promoted", "was made from the sample: the floors alone decide"),
-        ("other", "sample", "promoted", "was made from the sample: the floors alone decide"),
+        ("real", "sample", "promoted", "was made from the sample: only the floors are checked"),
+        ("other", "sample", "promoted", "was made from the sample: only the floors are checked"),
         ("other", "real", "promoted", ""),
     ],
 )

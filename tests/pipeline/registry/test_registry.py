@@ -202,7 +202,7 @@ def test_fetch_writes_a_version_as_a_layout_byte_for_byte(
     ("spoil", "message"),
     [
         (lambda path: path.write_bytes(path.read_bytes()[:-1]), r"models/folds/1\.onnx of .* is damaged"),
-        (lambda path: path.unlink(), r"models/folds/1\.onnx of .* cannot be had"),
+        (lambda path: path.unlink(), r"models/folds/1\.onnx of .* cannot be downloaded"),
     ],
 )
 def test_fetch_refuses_a_damaged_version_and_writes_nothing(
