@@ -68,7 +68,7 @@ class TrainedModel(Predictor):
 
     pipeline: Pipeline
     parity: Parity
-    trained: train.Trained
+    trained: train.TrainingResult
     records: pd.DataFrame
     params: Params
 

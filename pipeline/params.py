@@ -170,11 +170,11 @@ def load(path: Path = Path("params.yaml")) -> Params:
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        lines = [f"  {_told(item)}" for item in error.errors(include_url=False)]
+        lines = [f"  {_problem_text(item)}" for item in error.errors(include_url=False)]
         raise ParamsError("\n".join([f"{path} is not valid:", *sorted(lines)])) from None
 
 
-def _told(item: ErrorDetails) -> str:
+def _problem_text(item: ErrorDetails) -> str:
     key = ".".join(map(str, item["loc"])) or "the whole file"
     match item["type"]:
         case "missing":

@@ -21,7 +21,7 @@ class Drift:
     column: str
     kind: Literal["mean", "mix"]
     amount: float
-    told: str
+    text: str
 
 
 @dataclass(frozen=True)

@@ -284,8 +284,8 @@ def csv_text(batch: pa.RecordBatch) -> bytes:
     r"""The rows of a CSV without a header; null is an empty cell, floats are the shortest text that reads back."""
     columns = [_text(column) for column in batch.columns]
     text = _joined(columns)
-    marks = {b",": len(batch) * (len(columns) - 1), b"\n": len(batch), b'"': 0, b"\r": 0}
-    if any(text.count(mark) != count for mark, count in marks.items()):  # a cell holds one itself
+    separators = {b",": len(batch) * (len(columns) - 1), b"\n": len(batch), b'"': 0, b"\r": 0}
+    if any(text.count(separator) != count for separator, count in separators.items()):  # a cell holds one itself
         text = _joined([_quoted(column) for column in columns])
     return text
 

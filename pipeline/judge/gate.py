@@ -92,8 +92,8 @@ def judge(layout: Layout, params: Params, registry: Registry, result: Result | N
     if champion_version and champion and other and not comparison_obstacle(challenger, champion):
         files = registry.files(champion_version, layout.root / CHAMPION_FOLDER)
         graphs = load_graphs(fold_graphs(files))
-        theirs = frame.assign(**{FOLD: [fold_of(key, len(graphs)) for key in frame[KEY]]})
-        guards, also_right = guards_of(graphs, theirs, params.evaluate)
+        folds_of_champion = frame.assign(**{FOLD: [fold_of(key, len(graphs)) for key in frame[KEY]]})
+        guards, also_right = guards_of(graphs, folds_of_champion, params.evaluate)
         champion = replace(champion, guards=guards)
         pairs = _pairs(right, also_right)
         new_records = _new_records(registry.record_ids(champion_version), frame, right, also_right)
@@ -117,22 +117,26 @@ def guards_of(
     ), answers.right
 
 
-def _pairs(mine: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> Pairs:
-    return Pairs(int((mine & ~theirs).sum()), int((theirs & ~mine).sum()), len(mine))
+def _pairs(challenger_right: NDArray[np.bool_], champion_right: NDArray[np.bool_]) -> Pairs:
+    only_challenger, only_champion = challenger_right & ~champion_right, champion_right & ~challenger_right
+    return Pairs(int(only_challenger.sum()), int(only_champion.sum()), len(challenger_right))
 
 
 def _new_records(
-    judged: frozenset[str] | None, frame: pd.DataFrame, mine: NDArray[np.bool_], theirs: NDArray[np.bool_]
+    judged: frozenset[str] | None,
+    frame: pd.DataFrame,
+    challenger_right: NDArray[np.bool_],
+    champion_right: NDArray[np.bool_],
 ) -> NewRecords | None:
     """The right answers of both, apart for the records that the champion was judged on; None where that is not kept."""
     if judged is None:
         return None
     known = np.array([record_id in judged for record_id in record_ids(frame)])
     return NewRecords(
-        known=_pairs(mine[known], theirs[known]),
+        known=_pairs(challenger_right[known], champion_right[known]),
         records=int((~known).sum()),
-        right=int(mine[~known].sum()),
-        champion_right=int(theirs[~known].sum()),
+        right=int(challenger_right[~known].sum()),
+        champion_right=int(champion_right[~known].sum()),
     )
 
 

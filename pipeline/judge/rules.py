@@ -70,7 +70,7 @@ def comparison_obstacle(challenger: Candidate, champion: Candidate | None) -> Re
         why = "there is no champion yet"
     elif challenger.source == "sample" and champion.source != "sample":
         text = "a model made from the sample never replaces one made from other data"
-        return Reason("source", ok=False, found=challenger.source, needed="not sample", text=text)
+        return Reason("source", ok=False, value=challenger.source, needed="not sample", text=text)
     elif champion.contract != challenger.contract:
         why = f"champion version {champion.version} was made for another contract and cannot answer these records"
     elif champion.source == "sample" and challenger.source != "sample":

@@ -54,11 +54,11 @@ class NewRecords:
 
 @dataclass(frozen=True)
 class Reason:
-    """One rule with what was found; `ok` is None where it could not be measured or decides nothing."""
+    """One rule and what was measured; `ok` is None where it could not be measured or decides nothing."""
 
     name: str
     ok: bool | None
-    found: float | str | None
+    value: float | str | None
     needed: str
     text: str
 

@@ -43,7 +43,7 @@ GOLDEN_PER_LEVEL = 3
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """The fitted Pipeline that ships, all graphs, and the proof."""
 
     pipeline: Pipeline
@@ -123,7 +123,7 @@ def golden(graph: bytes, seed: int) -> dict[str, object]:
 
 def train(
     frame: pd.DataFrame, data_sha256: str, params: Params, jobs: int = -1, progress: Progress = no_progress
-) -> Trained:
+) -> TrainingResult:
     """Every graph that the records and the parameters make, proven equal to its Pipeline.
 
     Args:
@@ -157,7 +157,7 @@ def train(
     graph = folds[params.split.holdout]
     parity = prove(shipped, graph, frame, params.parity)
     progress("trained", total, total)
-    return Trained(shipped, graph, tuple(folds), tuple(grouped), parity)
+    return TrainingResult(shipped, graph, tuple(folds), tuple(grouped), parity)
 
 
 def _data_sha256(report: Path) -> str:
@@ -167,7 +167,7 @@ def _data_sha256(report: Path) -> str:
     return str(content["sha256"])
 
 
-def run(out: Layout, params: Params, jobs: int = -1, progress: Progress = no_progress) -> Trained:
+def run(out: Layout, params: Params, jobs: int = -1, progress: Progress = no_progress) -> TrainingResult:
     """Train on `out.records`; write `out.model`, `out.folds`, `out.grouped`, `out.golden` and `out.parity`."""
     frame = load_processed(out.records, params.split.folds)
     trained = train(frame, _data_sha256(out.data_report), params, jobs, progress)

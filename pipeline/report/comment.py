@@ -244,11 +244,11 @@ def _gate_reasons(comparison: Comparison) -> tuple[str, str]:
     def row(reason: Report) -> list[str]:
         holds = {"True": "yes", "False": "**no**"}.get(str(reason.get("ok")), NOTHING)
         name, needed = (words(str(reason.get(key))) for key in ("name", "needed"))
-        return [name, _plain(reason.get("found")), needed, holds, words(str(reason.get("text")), SHOWN_TEXT)]
+        return [name, _plain(reason.get("value")), needed, holds, words(str(reason.get("text")), SHOWN_TEXT)]
 
     rows = [row(reason) for reason in (reasons if isinstance(reasons, Sequence) else ()) if isinstance(reason, Mapping)]
     failed = sum(row[3] == "**no**" for row in rows)
-    headers = ("rule", "found", "needed", "holds", "in words")
+    headers = ("rule", "measured", "needed", "holds", "in words")
     return f"The gate's reasons: {failed or 'none'} against it", table(headers, rows, left=5) if rows else ""
 
 
@@ -344,7 +344,7 @@ def _drift(drift: Sequence[Drift]) -> str:
             return f"{column.amount:.1%} of rows"
         return f"{column.amount:.3f} deviations" if math.isfinite(column.amount) else "away from a constant"
 
-    rows = [[words(column.column), amount(column), words(column.told, SHOWN_TEXT)] for column in drift]
+    rows = [[words(column.column), amount(column), words(column.text, SHOWN_TEXT)] for column in drift]
     return table(("column", "moved by", "base -> this"), rows, left=3) if rows else ""
 
 

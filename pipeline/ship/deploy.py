@@ -41,7 +41,7 @@ _STUCK = {
 
 
 @dataclass(frozen=True)
-class Deployed:
+class DeploymentResult:
     """What answers after a deployment, where, and whether anything changed."""
 
     stage: Stage
@@ -59,7 +59,7 @@ def deploy(  # noqa: PLR0913  what a person decides
     bucket: str | None = None,
     build: bool = True,
     progress: Progress = no_progress,
-) -> Deployed:
+) -> DeploymentResult:
     """Deploy a registered model to a stage, and prove it over HTTPS.
 
     Args:
@@ -105,7 +105,7 @@ def deploy(  # noqa: PLR0913  what a person decides
             f"{stage} is deployed and does not answer as the model must:\n{lines}\n"
             f"Look at it, or take it back with `pipeline rollback --stage {stage}`"
         )
-    return Deployed(stage, version, address, changed=live != version)
+    return DeploymentResult(stage, version, address, changed=live != version)
 
 
 def _deploy(stage: Stage, given: Mapping[str, str], bucket: str | None) -> None:

@@ -22,7 +22,7 @@ def additions(new: "Additions") -> RenderableType:
     for heading in ("column", "moved by", "beyond chance", "there -> new"):
         shown.add_column(heading, overflow="fold")
     for moved in new.moved:
-        shown.add_row(moved.drift.column, _amount(moved), "yes" if moved.beyond_chance else "", moved.drift.told)
+        shown.add_row(moved.drift.column, _amount(moved), "yes" if moved.beyond_chance else "", moved.drift.text)
     rule = f"BMI rule: gives {new.rule.share:.1%} of the new labels, {new.rule_before.share:.1%} of those there"
     style = "bold red" if new.contradicts else ""
     warning = ": the new labels CONTRADICT the records' own height and weight" if new.contradicts else ""

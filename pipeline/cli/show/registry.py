@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline.registry.versions import RegisteredModel, Version
 
 NOT_MEASURED = "-"
-MARKS = {True: "yes", False: "NO", None: NOT_MEASURED}
+HOLDS_TEXT = {True: "yes", False: "NO", None: NOT_MEASURED}
 
 SHOWN_DIGITS = 8
 """Of a digest or a commit."""
@@ -29,7 +29,7 @@ def verdict(judged: "Verdict") -> Table:
     """Every reason of the gate's verdict, and the verdict below."""
     champion = "no champion" if judged.champion is None else f"champion version {judged.champion}"
     challenger = "this result" if judged.challenger is None else f"version {judged.challenger}"
-    rows = ((MARKS[reason.ok], reason.text) for reason in judged.reasons)
+    rows = ((HOLDS_TEXT[reason.ok], reason.text) for reason in judged.reasons)
     shown = rows_of(f"{challenger} against {champion}", ("holds", "in words"), rows)
     shown.caption, shown.caption_justify, shown.caption_style = Text(judged.text), "left", "bold"
     return shown

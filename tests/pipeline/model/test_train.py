@@ -28,7 +28,7 @@ def records(pinned_layout: Layout) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def trained(records: pd.DataFrame, pinned_params: Params) -> train.Trained:
+def trained(records: pd.DataFrame, pinned_params: Params) -> train.TrainingResult:
     return train.train(records, DATA_SHA256, pinned_params, jobs=1)
 
 
@@ -89,7 +89,7 @@ def test_the_forest_has_the_arguments_of_the_parameters(pinned_params: Params) -
 @pytest.mark.parametrize("column", [FOLD, GROUP_FOLD])
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_a_graph_never_sees_the_rows_that_are_held_out_from_it(
-    records: pd.DataFrame, trained: train.Trained, pinned_params: Params, column: str, part: int
+    records: pd.DataFrame, trained: train.TrainingResult, pinned_params: Params, column: str, part: int
 ) -> None:
     # Poison: every value and every level of the held-out rows is another; a single look at them would show.
     held_out = (records[column] == part).to_numpy()
@@ -102,7 +102,7 @@ def test_a_graph_never_sees_the_rows_that_are_held_out_from_it(
 
 
 def test_the_graph_that_ships_is_the_one_that_never_saw_the_holdout(
-    records: pd.DataFrame, trained: train.Trained, pinned_params: Params
+    records: pd.DataFrame, trained: train.TrainingResult, pinned_params: Params
 ) -> None:
     assert len(trained.folds) == len(trained.grouped) == len({*trained.folds, *trained.grouped}) / 2 == 3
     assert trained.graph == trained.folds[0]
@@ -114,7 +114,9 @@ def test_the_graph_that_ships_is_the_one_that_never_saw_the_holdout(
     assert other.parity.model_sha256 == digest(trained.folds[2])
 
 
-def test_the_pipeline_that_ships_answers_as_the_graph_does(records: pd.DataFrame, trained: train.Trained) -> None:
+def test_the_pipeline_that_ships_answers_as_the_graph_does(
+    records: pd.DataFrame, trained: train.TrainingResult
+) -> None:
     labels, probabilities = Model(trained.graph).predict(feed(records))
     assert trained.pipeline.predict(records[list(COLUMNS)]).tolist() == labels.tolist()
     found = trained.pipeline.predict_proba(records[list(COLUMNS)])
@@ -146,7 +148,9 @@ def test_the_exponent_is_the_candidate_with_the_lowest_log_loss_out_of_fold(
     assert train.calibrate(records, params, jobs=2) == best
 
 
-def test_each_fold_has_an_exponent_of_its_own_from_the_grid(trained: train.Trained, pinned_params: Params) -> None:
+def test_each_fold_has_an_exponent_of_its_own_from_the_grid(
+    trained: train.TrainingResult, pinned_params: Params
+) -> None:
     exponents = [exponent(graph) for graph in trained.folds]
     assert set(exponents) <= set(pinned_params.calibration.exponents.values())
     assert {exponent(graph) for graph in trained.grouped} == {1.0}

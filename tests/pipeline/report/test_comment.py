@@ -134,7 +134,7 @@ def test_the_first_line_is_the_verdict(base: Snapshot | None, this: Snapshot, li
 
 
 def verdict(outcome: str, model: str) -> dict[str, object]:
-    reason = {"name": "collected rows", "ok": False, "found": 0.81, "needed": ">= 0.95", "text": "0.81 < 0.95"}
+    reason = {"name": "collected rows", "ok": False, "value": 0.81, "needed": ">= 0.95", "text": "0.81 < 0.95"}
     return {"outcome": outcome, "challenger_sha256": model * 64, "text": "Refused: it is worse", "reasons": [reason]}
 
 

@@ -16,9 +16,9 @@ def lines(shown: RenderableType) -> list[str]:
 
 def test_a_verdict_shows_every_reason_in_words_and_what_was_decided() -> None:
     reasons = (
-        Reason("not worse", ok=True, found=-0.0021, needed="> -0.0100", text="sure [enough]"),
-        Reason("gain", ok=False, found=None, needed="something", text="nothing gained"),
-        Reason("collected rows", ok=None, found=None, needed=">= 0.95", text="not measurable"),
+        Reason("not worse", ok=True, value=-0.0021, needed="> -0.0100", text="sure [enough]"),
+        Reason("gain", ok=False, value=None, needed="something", text="nothing gained"),
+        Reason("collected rows", ok=None, value=None, needed=">= 0.95", text="not measurable"),
     )
     found = Verdict("refused", "Refused: nothing gained", reasons, 2, 1, "b", "a", Pairs(3, 3, 100), 0.0, -0.0021)
     assert [" ".join(line.split()) for line in lines(show_registry.verdict(found))] == [
