@@ -44,10 +44,10 @@ def measured(real_layout: Layout) -> dict[str, Any]:
     ],
 )
 def test_the_recipe_reaches_its_targets(measured: dict[str, Any], path: str, least: float) -> None:
-    found: Any = measured
+    figure: Any = measured
     for name in path.split("."):
-        found = found[name]
-    assert found >= least
+        figure = figure[name]
+    assert figure >= least
 
 
 def test_probabilities_are_calibrated(measured: dict[str, Any]) -> None:
@@ -157,15 +157,15 @@ def test_the_gate_takes_honest_new_records_and_refuses_shuffled_ones_that_no_oth
     honest: bool,
 ) -> None:
     registry = Registry(f"sqlite:///{shutil.copy(first_champion, tmp_path / 'mlflow.db')}")
-    found = added(real_csv, invented if honest else shuffled(invented), params, synthetic=True)
-    pinned = params.data.model_copy(update={"sha256": found.sha256, "collected_rows": found.collected_rows})
+    additions = added(real_csv, invented if honest else shuffled(invented), params, synthetic=True)
+    pinned = params.data.model_copy(update={"sha256": additions.sha256, "collected_rows": additions.collected_rows})
     after, now = (
         Layout(tmp_path / "after"),
         params.model_copy(
             update={"data": pinned, "parity": small_params.parity}  # the exactness of the first graph is proven above
         ),
     )
-    (tmp_path / "grown.csv").write_bytes(found.content)
+    (tmp_path / "grown.csv").write_bytes(additions.content)
     run(tmp_path / "grown.csv", after, now)
     verdict = gate.run(after, now, registry, dry_run=True)
     refused = [reason.name for reason in verdict.reasons if reason.ok is False]

@@ -95,13 +95,13 @@ class Account:
             kept.events.append(_event(name, name, STACK_TYPE, "UPDATE_IN_PROGRESS", "User Initiated"))
             kept.status = "UPDATE_IN_PROGRESS"
             threading.Thread(target=self._deploy, args=(name, kept), daemon=True).start()
-        told: dict[str, Any] = {
+        results: dict[str, Any] = {
             "DescribeStacks": {"Stacks": [self._description(name, kept)]},
             "DescribeStackEvents": {"StackEvents": list(reversed(kept.events))},
             "DescribeChangeSet": self._changes(kept),
             "GetTemplateSummary": {"Parameters": [{"ParameterKey": key} for key in (kept.deployed or ("", {}))[1]]},
         }
-        return 200, _xml(f"{action}Response", {f"{action}Result": told.get(action, {})})
+        return 200, _xml(f"{action}Response", {f"{action}Result": results.get(action, {})})
 
     def _proposed(self, name: str, asked: dict[str, str]) -> str:
         bucket, _, key = urlsplit(asked["TemplateURL"]).path.lstrip("/").partition("/")
@@ -167,32 +167,32 @@ class Account:
 
     def _publish(self, stack: Stack, name: str, *, first: bool) -> str:
         """The function as the template has it, its role and log groups too, and its new version's number."""
-        client, told = self.client("lambda"), stack.resources[FUNCTION]["Properties"]
+        client, properties = self.client("lambda"), stack.resources[FUNCTION]["Properties"]
         if first:
             for group in stack.of("AWS::Logs::LogGroup").values():
                 self.client("logs").create_log_group(logGroupName=group["LogGroupName"])
-            for role, found in stack.of("AWS::IAM::Role").items():
-                trust = json.dumps(found["AssumeRolePolicyDocument"])
+            for role, declared in stack.of("AWS::IAM::Role").items():
+                trust = json.dumps(declared["AssumeRolePolicyDocument"])
                 self.client("iam").create_role(RoleName=f"{name}-{role}", AssumeRolePolicyDocument=trust)
-        code = {key: told["Code"][key] for key in ("S3Bucket", "S3Key")}
+        code = {key: properties["Code"][key] for key in ("S3Bucket", "S3Key")}
         if first:
             client.create_function(
-                FunctionName=told["FunctionName"],
+                FunctionName=properties["FunctionName"],
                 Role=f"arn:aws:iam::123456789012:role/{name}-ApiFunctionRole",
-                Runtime=told["Runtime"],
-                Handler=told["Handler"],
+                Runtime=properties["Runtime"],
+                Handler=properties["Handler"],
                 Code=code,
-                Environment=told["Environment"],
-                MemorySize=int(told["MemorySize"]),
+                Environment=properties["Environment"],
+                MemorySize=int(properties["MemorySize"]),
             )
         else:
-            client.update_function_code(FunctionName=told["FunctionName"], **code)
+            client.update_function_code(FunctionName=properties["FunctionName"], **code)
         (version,) = stack.of("AWS::Lambda::Version").values()
-        number = client.publish_version(FunctionName=told["FunctionName"], Description=version["Description"])[
+        number = client.publish_version(FunctionName=properties["FunctionName"], Description=version["Description"])[
             "Version"
         ]
         self._unpack(stack, FUNCTION, self.folder / number)
-        (self.folder / f"{number}.json").write_text(json.dumps(told["Environment"]["Variables"]))
+        (self.folder / f"{number}.json").write_text(json.dumps(properties["Environment"]["Variables"]))
         return str(number)
 
     def _unpack(self, stack: Stack, resource: str, folder: Path) -> None:
@@ -207,9 +207,11 @@ class Account:
         self._unpack(stack, HOOK, folder)
         self.before_hook(folder)
         with self._emulated(version) as function, endpoint(function) as aws:
-            told = KEYS | {"NEW_VERSION": "arn:aws:lambda:eu-central-1:123456789012:function:obesity-levels-dev:7"}
-            told |= {"AWS_ENDPOINT_URL": aws.address}
-            with emulated(folder, told, self.tools, handler="golden_hook.handler.handler") as hook:
+            environment = KEYS | {
+                "NEW_VERSION": "arn:aws:lambda:eu-central-1:123456789012:function:obesity-levels-dev:7"
+            }
+            environment |= {"AWS_ENDPOINT_URL": aws.address}
+            with emulated(folder, environment, self.tools, handler="golden_hook.handler.handler") as hook:
                 answer = hook.invoke(EVENT)
             assert [item["status"] for item in aws.told] == [answer["status"]]
         return "" if answer["status"] == "Succeeded" else f"hook failed: {answer['differences']}"
@@ -240,10 +242,10 @@ class Account:
 
 
 def _event(name: str, resource: str, kind: str, status: str, reason: str) -> dict[str, str]:
-    told = {"ResourceStatusReason": reason} if reason else {}
+    why = {"ResourceStatusReason": reason} if reason else {}
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     event = {"EventId": f"{resource}-{now}", "LogicalResourceId": resource, "ResourceType": kind, "Timestamp": now}
-    return event | told | {"ResourceStatus": status, "StackId": name, "StackName": name, "PhysicalResourceId": resource}
+    return event | why | {"ResourceStatus": status, "StackId": name, "StackName": name, "PhysicalResourceId": resource}
 
 
 def _xml(name: str, value: Any) -> str:
@@ -256,14 +258,14 @@ def _xml(name: str, value: Any) -> str:
     return f"<{name}>{inside}</{name}>"
 
 
-def cloudformation_door(found: Account) -> type[BaseHTTPRequestHandler]:
+def cloudformation_door(account: Account) -> type[BaseHTTPRequestHandler]:
     """CloudFormation's address."""
 
     class Door(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode(), keep_blank_values=True)
             flat = {key: values[0] for key, values in asked.items()}
-            status, text = found.call(flat["Action"], flat)
+            status, text = account.call(flat["Action"], flat)
             self.send_response(status)
             self.send_header("Content-Type", "text/xml")
             self.send_header("Content-Length", str(len(text.encode())))
@@ -276,7 +278,7 @@ def cloudformation_door(found: Account) -> type[BaseHTTPRequestHandler]:
     return Door
 
 
-def lambda_door(found: Account) -> type[BaseHTTPRequestHandler]:
+def lambda_door(account: Account) -> type[BaseHTTPRequestHandler]:
     """Lambda's address: moto's, but that a function which is invoked really runs."""
 
     class Door(BaseHTTPRequestHandler):
@@ -285,9 +287,9 @@ def lambda_door(found: Account) -> type[BaseHTTPRequestHandler]:
             asked = urlsplit(self.path)
             if asked.path.endswith("/invocations"):
                 version = unquote(asked.path).split("/")[-2].rpartition(":")[2]
-                self.reply(200, json.dumps(found.running(version).invoke(json.loads(body))).encode())
+                self.reply(200, json.dumps(account.running(version).invoke(json.loads(body))).encode())
                 return
-            request = Request(f"{found.moto}{self.path}", body or None, dict(self.headers), method=self.command)  # noqa: S310
+            request = Request(f"{account.moto}{self.path}", body or None, dict(self.headers), method=self.command)  # noqa: S310
             try:
                 with urlopen(request) as answered:  # noqa: S310  our own
                     self.reply(answered.status, answered.read())
@@ -315,20 +317,20 @@ def lambda_door(found: Account) -> type[BaseHTTPRequestHandler]:
 @contextmanager
 def account(moto: str, folder: Path, tools: Path) -> Iterator[Account]:
     """An account on a moto server, while the block runs."""
-    found = Account(moto, folder, tools)
+    fake = Account(moto, folder, tools)
 
-    doors = [ThreadingHTTPServer(("127.0.0.1", 0), door) for door in (cloudformation_door(found), lambda_door(found))]
-    servers = [*doors, gateway.server(found.answers, 0)]
+    doors = [ThreadingHTTPServer(("127.0.0.1", 0), door) for door in (cloudformation_door(fake), lambda_door(fake))]
+    servers = [*doors, gateway.server(fake.answers, 0)]
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     cloudformation, function, api = (f"http://localhost:{server.server_port}" for server in servers)
     endpoints = {"AWS_ENDPOINT_URL": moto, "AWS_ENDPOINT_URL_CLOUDFORMATION": cloudformation}
     endpoints |= {"AWS_ENDPOINT_URL_LAMBDA": function}
-    found.environment = KEYS | endpoints | {"API_URL": api}
+    fake.environment = KEYS | endpoints | {"API_URL": api}
     try:
-        yield found
+        yield fake
     finally:
-        found.close()
+        fake.close()
         for server in servers:
             server.shutdown()
             server.server_close()

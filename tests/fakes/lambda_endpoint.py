@@ -27,14 +27,14 @@ class Endpoint:
 @contextmanager
 def endpoint(function: EmulatedFunction | None) -> Iterator[Endpoint]:
     """The endpoints of Lambda and CodeDeploy; a function of None never answers."""
-    found = Endpoint("")
+    aws = Endpoint("")
     stop = threading.Event()
 
     class Door(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if self.headers.get("X-Amz-Target") == TOLD:
-                found.told.append(body)
+                aws.told.append(body)
                 self.answer({"lifecycleEventHookExecutionId": body["lifecycleEventHookExecutionId"]})
             elif unquote(self.path) != INVOKE:
                 self.answer({"__type": "ResourceNotFoundException"}, 404)
@@ -66,10 +66,10 @@ def endpoint(function: EmulatedFunction | None) -> Iterator[Endpoint]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
     server.daemon_threads = True
-    found.address = f"http://127.0.0.1:{server.server_port}"
+    aws.address = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield found
+        yield aws
     finally:
         stop.set()
         server.shutdown()

@@ -152,9 +152,9 @@ def test_every_metric_on_the_dashboard_exists(stack: Stack, existing: set[Metric
         names = frozenset(item for item in dimensions[::2] if isinstance(item, str))
         assert (namespace, name, names) in existing
     for (search,) in [metric for metric in drawn if isinstance(metric[0], dict)]:
-        found = re.match(r"SEARCH\('\{\"(.+)\",(\w+)\} MetricName=\"(\w+)\"'", search["expression"])
-        assert found is not None
-        assert (found[1], found[3], frozenset({found[2]})) in existing
+        match = re.match(r"SEARCH\('\{\"(.+)\",(\w+)\} MetricName=\"(\w+)\"'", search["expression"])
+        assert match is not None
+        assert (match[1], match[3], frozenset({match[2]})) in existing
 
 
 def fields(line: dict[str, Any], prefix: str = "") -> set[str]:

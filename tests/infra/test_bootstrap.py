@@ -104,9 +104,9 @@ def made(moto: str) -> Made:
     resources = client.list_stack_resources(StackName="obesity-levels-bootstrap")["StackResourceSummaries"]
     names = {item["LogicalResourceId"]: item.get("PhysicalResourceId", "") for item in resources}
     names |= {"Bucket": outputs["BucketName"], "Bucket.Arn": f"arn:aws:s3:::{outputs['BucketName']}"}
-    found = Made(moto, outputs, Stack(read("infra/bootstrap.yaml"), parameters, names))
-    complete(found, names)
-    return found
+    bootstrapped = Made(moto, outputs, Stack(read("infra/bootstrap.yaml"), parameters, names))
+    complete(bootstrapped, names)
+    return bootstrapped
 
 
 def complete(made: Made, names: Mapping[str, str]) -> None:

@@ -109,10 +109,10 @@ def test_a_damaged_file_is_refused_in_one_line(graph: bytes, tmp_path: Path, dam
 
 def test_a_file_with_another_digest_is_refused_before_it_is_opened() -> None:
     # b"" would be refused by onnxruntime with another text, had it been asked.
-    found, wanted = sha256(b"").hexdigest(), "0" * 64
+    actual, wanted = sha256(b"").hexdigest(), "0" * 64
     with pytest.raises(ModelError) as refusal:
         Model(b"", "model.onnx", wanted)
-    assert str(refusal.value) == f"model.onnx has SHA-256 {found}, expected {wanted}: build the package again"
+    assert str(refusal.value) == f"model.onnx has SHA-256 {actual}, expected {wanted}: build the package again"
 
 
 @pytest.mark.parametrize("flip", [0, 1000, -1])

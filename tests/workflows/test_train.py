@@ -117,8 +117,8 @@ def test_a_pull_request_from_a_fork_runs_without_keys_on_the_sample_and_says_so(
     ran = hub.pull_request(base, "somebody/obesity")
     assert ran.jobs == {"check whether the model changes": "success", "train": "success"}, ran.said
     assert hub.written("roles") == []
-    ((_, title, told),) = ran.annotations("warning")
-    assert (title, "the embedded sample, which is never published" in told) == ("SAMPLE", True)
+    ((_, title, text),) = ran.annotations("warning")
+    assert (title, "the embedded sample, which is never published" in text) == ("SAMPLE", True)
     report = (hub.artifacts / "report/report.md").read_text(encoding="utf-8")
     assert "Made from the embedded sample of invented people" in report
     assert hub.state() == before

@@ -226,9 +226,9 @@ def test_skipped_rows_count_across_the_borders_of_blocks(tmp_path: Path, monkeyp
 def test_a_grown_file_keeps_rows_without_anything_where_they_are(params: Params) -> None:
     data = params.data.model_copy(update={"collected_rows": 1})
     raw = labelled([HEADER, "," * 16, line("21"), ",,", line("22")]) + b"\n"
-    found = grown(raw, labelled([HEADER, line("23")]), "new.csv", data)
+    additions = grown(raw, labelled([HEADER, line("23")]), "new.csv", data)
     expected = labelled([HEADER, "," * 16, line("21"), line("23"), ",,", line("22")]) + b"\n"
-    assert (found.content, found.collected_rows) == (expected, 2)
+    assert (additions.content, additions.collected_rows) == (expected, 2)
 
 
 @pytest.mark.parametrize("cell", ["1" * 130_000 + "x", "1." + "1" * 130_000 + "x", "1e" + "1" * 130_000 + "x"])

@@ -52,9 +52,9 @@ def test_shuffled_labels_are_refused_at_the_door_and_by_the_gate_if_added_even_s
     assert state(project) != before
     retrained = project.run("retrain")
     assert retrained.returncode == 0, retrained.stdout + retrained.stderr
-    told = " ".join(retrained.stdout.split())
-    assert "Refused: " in told
-    assert "95% sure of less than 0.85: their labels contradict their answers" in told[told.index("Refused: ") :]
+    output = " ".join(retrained.stdout.split())
+    assert "Refused: " in output
+    assert "95% sure of less than 0.85: their labels contradict their answers" in output[output.index("Refused: ") :]
     champion = project.registry().champion(NAME)
     assert champion
     assert (champion.number, len(project.registry().versions(NAME))) == (1, 2)
@@ -103,11 +103,11 @@ def test_what_cannot_be_added_is_told_in_a_line(trained_project: Path, arguments
 def test_the_commands_are_quoted_for_a_shell_and_name_what_is_added(small_csv: Path, params: Params) -> None:
     header, *rows = small_csv.read_text(encoding="utf-8").splitlines(keepends=True)
     data = params.data.model_copy(update={"collected_rows": 5})
-    found = grown(
+    additions = grown(
         "".join([header, *rows[:-1]]).encode(), "".join([header, rows[-1]]).encode(), "n", data, synthetic=True
     )
-    branch = f"add-1-synthetic-record-{found.sha256[:8]}"
-    assert pull_request(found, "/my tools/dvc") == (
+    branch = f"add-1-synthetic-record-{additions.sha256[:8]}"
+    assert pull_request(additions, "/my tools/dvc") == (
         f"git switch -c {branch}",
         "make run && '/my tools/dvc' push",
         (

@@ -210,7 +210,7 @@ def test_new_records_with_shuffled_labels_are_refused_though_they_hurt_both_mode
     verdict = run(poisoned, easy, registry)
     assert (verdict.outcome, "new records" in failed(verdict.reasons)) == ("refused", True)
     assert verdict.new_records
-    assert f"new records: {verdict.new_records.right} of {verdict.news.records} " in verdict.text
+    assert f"new records: {verdict.new_records.right} of {verdict.new_records.records} " in verdict.text
     assert "their labels contradict their answers" in verdict.text
     assert registry.version(NAME, "champion").number == 2
 

@@ -50,9 +50,9 @@ def with_threshold(params: Params, threshold: float) -> Params:
 
 def test_the_same_result_is_registered_once(two: Registry, small_layout: Layout, small_params: Params) -> None:
     again = register(small_layout, small_params, 1, two)
-    found = two.version(NAME, 1)
+    first = two.version(NAME, 1)
     result = result_of(small_layout, small_params)
-    assert again == Registration(NAME, 1, False, found.stage, result.model_sha256, result.sha256, found.run_id)  # noqa: FBT003
+    assert again == Registration(NAME, 1, False, first.stage, result.model_sha256, result.sha256, first.run_id)  # noqa: FBT003
     assert [version.number for version in two.versions(NAME)] == [1, 2]
     assert runs(two) == ["FINISHED", "FINISHED"]
 

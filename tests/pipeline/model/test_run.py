@@ -21,8 +21,8 @@ from tests.paths import ROOT
 
 
 def stages() -> dict[str, dict[str, list[object]]]:
-    found: dict[str, dict[str, list[object]]] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
-    return found
+    content: dict[str, dict[str, list[object]]] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+    return content
 
 
 def outputs(stage: dict[str, list[object]]) -> set[str]:
@@ -135,7 +135,7 @@ def test_the_committed_lock_is_that_of_the_committed_code_and_parameters() -> No
     params = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     for stage in lock.values():
         for key, value in stage.get("params", {}).get("params.yaml", {}).items():
-            found = params
+            current = params
             for part in key.split("."):
-                found = found[part]
-            assert found == value, f"{key} changed: run `dvc repro` and commit dvc.lock"
+                current = current[part]
+            assert current == value, f"{key} changed: run `dvc repro` and commit dvc.lock"
