@@ -58,7 +58,7 @@ def calls(module: Path) -> set[str]:
     return names
 
 
-def doors(package: str) -> list[str]:
+def importers(package: str) -> list[str]:
     """The files that import a package."""
     return [
         module.relative_to(ROOT).as_posix()
@@ -122,8 +122,8 @@ def test_no_service_module_knows_the_pipeline_or_anything_heavier_than_its_model
         ("skl2onnx", {"pipeline/model/export.py"}),
     ],
 )
-def test_a_heavy_package_has_its_own_door(package: str, allowed: set[str]) -> None:
-    importing = set(doors(package))
+def test_a_heavy_package_is_imported_in_its_own_modules_only(package: str, allowed: set[str]) -> None:
+    importing = set(importers(package))
     assert importing
     assert importing <= allowed
 
@@ -159,12 +159,12 @@ def test_no_pure_module_reads_a_clock_or_makes_a_random_name() -> None:
         assert not known & {"time", "datetime", "uuid", "secrets", "mlflow"}, module
 
 
-def test_the_watch_is_told_what_time_it_is() -> None:
+def test_the_watch_reads_no_clock() -> None:
     for module in (ROOT / "pipeline/watch").glob("*.py"):
         assert not calls(module) & {".now", ".today", ".utcnow", ".time", ".monotonic", ".perf_counter"}, module.name
 
 
-def test_pure_modules_write_files_through_one_door() -> None:
+def test_pure_modules_write_no_file_themselves() -> None:
     stages = ("data/clean", "model/train", "model/export", "model/parity", "model/evaluate")
     for name in (*stages, "data/sample", "report/write", "judge/gate"):
         module = ROOT / "pipeline" / f"{name}.py"

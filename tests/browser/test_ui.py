@@ -71,7 +71,7 @@ def test_moving_a_slider_by_keyboard_changes_the_answer_and_says_it(page: Page, 
 
     slider.focus()
     with page.expect_response("**/predict"):
-        page.keyboard.press("End")  # 300 kg: nobody of 1.65 m
+        page.keyboard.press("End")  # 300 kg: impossible at 1.65 m
 
     expect(page.locator("#caption")).to_have_text("No answer")
     for _ in range(120):

@@ -109,7 +109,7 @@ def test_the_shipped_graph_knows_survey_answers_it_never_saw(real_layout: Layout
 
 @pytest.fixture(scope="module")
 def invented(params: Params) -> pd.DataFrame:
-    """200 records of nobody, from the profile of the sample."""
+    """200 generated records, from the profile of the sample."""
     wanted = params.sample.model_copy(update={"rows": 200, "seed": 99})
     text = sample.generate(sample.load_profile(ROOT / sample.PROFILE), wanted)
     return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
@@ -125,7 +125,7 @@ def added(real_csv: Path, frame: pd.DataFrame, params: Params, *, synthetic: boo
 
 
 @pytest.mark.parametrize("synthetic", [True, False])
-def test_shuffled_labels_are_told_from_honest_ones_before_they_are_taken(
+def test_shuffled_labels_are_distinguished_from_honest_ones_before_they_are_taken(
     real_csv: Path, invented: pd.DataFrame, params: Params, *, synthetic: bool
 ) -> None:
     assert not added(real_csv, invented, params, synthetic=synthetic).contradicts

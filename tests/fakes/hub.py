@@ -132,7 +132,7 @@ class Hub:
         self.reach({**KEYS, "AWS_ENDPOINT_URL": self.s3})
 
     def reach(self, endpoints: Mapping[str, str]) -> None:
-        """Where whoever takes a role finds AWS's services."""
+        """Set where a job that takes a role finds AWS's services."""
         lines = "".join(f"{name}={value}\n" for name, value in endpoints.items())
         (self.root / "credentials").write_text(lines, encoding="utf-8")
 
@@ -211,7 +211,7 @@ class Hub:
         return boto3.client(service, endpoint_url=self.s3, region_name=REGION, **names)
 
     def state(self) -> dict[str, str]:
-        """The mark of every object in the bucket."""
+        """The ETag of every object in the bucket."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name)
         return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", ())}
 

@@ -111,7 +111,7 @@ def test_answers_about_people_are_never_cached(client: Client) -> None:
     assert client.post("/predict_batch", {"records": [example()]}).header("cache-control") == "no-store"
 
 
-class Heard(BaseModel):
+class AsgiResponse(BaseModel):
     """What an ASGI application sent."""
 
     status: int
@@ -119,7 +119,7 @@ class Heard(BaseModel):
     body: bytes
 
 
-def ask(app: ASGIApp, *, headers: list[tuple[bytes, bytes]], messages: list[dict[str, Any]]) -> Heard:
+def ask(app: ASGIApp, *, headers: list[tuple[bytes, bytes]], messages: list[dict[str, Any]]) -> AsgiResponse:
     """What the application answers to a POST of a record that arrives in these ASGI messages."""
     sent: list[dict[str, Any]] = []
 
@@ -132,7 +132,7 @@ def ask(app: ASGIApp, *, headers: list[tuple[bytes, bytes]], messages: list[dict
     scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "headers": headers}
     asyncio.run(app(scope, receive, send))
     fields = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Heard(status=sent[0]["status"], headers=fields, body=b"".join(m.get("body", b"") for m in sent[1:]))
+    return AsgiResponse(status=sent[0]["status"], headers=fields, body=b"".join(m.get("body", b"") for m in sent[1:]))
 
 
 JSON_HEADER = (b"content-type", b"application/json")

@@ -1,4 +1,4 @@
-"""The door that Lambda opens, in a process of its own: its import is what a cold start does."""
+"""The handler that Lambda calls, in a process of its own: its import is what a cold start does."""
 
 import json
 import subprocess

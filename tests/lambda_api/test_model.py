@@ -78,7 +78,7 @@ def test_a_model_knows_its_digest_and_what_it_was_made_for(graph: bytes) -> None
     assert sorted(model.metadata) == ["contract", "data_sha256", "format", "levels"]
 
 
-def test_a_missing_file_is_told_with_its_path_and_the_remedy(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_its_path_and_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     with pytest.raises(ModelError) as refusal:
         Model.load(path)
@@ -186,8 +186,8 @@ def test_a_missing_input_is_an_error_not_an_answer(graph: bytes) -> None:
         Model(graph).predict(batch)
 
 
-def test_onnxruntime_is_told_not_to_phone_home_before_it_is_imported() -> None:
-    # A fresh process without CI set: onnxruntime sends nothing where CI is set, whatever else it was told.
+def test_telemetry_of_onnxruntime_is_off_before_it_is_imported() -> None:
+    # A fresh process without CI set: onnxruntime sends nothing where CI is set, whatever the other settings are.
     code = (
         "import sys, os\n"
         "class Watch:\n"

@@ -70,17 +70,19 @@ def test_the_projects_own_file_is_valid_and_frozen(params: Params) -> None:
         ),
     ],
 )
-def test_an_unknown_key_is_told_with_those_that_may_be(refusal: Callable[[str], str], key: str, expected: str) -> None:
+def test_an_unknown_key_is_reported_with_those_that_may_be(
+    refusal: Callable[[str], str], key: str, expected: str
+) -> None:
     assert refusal(with_value(key, 50)) == f" is not valid:\n  {key}: is unknown, expected one of {expected}"
 
 
-def test_a_missing_key_is_told_exactly(refusal: Callable[[str], str]) -> None:
+def test_a_missing_key_is_reported_exactly(refusal: Callable[[str], str]) -> None:
     assert refusal(with_value("gate.floors.holdout_accuracy", ...)) == (
         " is not valid:\n  gate.floors.holdout_accuracy: is missing"
     )
 
 
-def test_everything_wrong_is_told_at_once_and_sorted(refusal: Callable[[str], str]) -> None:
+def test_everything_wrong_is_reported_at_once_and_sorted(refusal: Callable[[str], str]) -> None:
     lines = refusal("{forest: {n_estimators: 0, trees: 1}, nonsense: 1}").splitlines()
     places = [line.split(":")[0].strip() for line in lines[1:]]
     assert places == sorted(places)
@@ -141,7 +143,7 @@ def test_everything_wrong_is_told_at_once_and_sorted(refusal: Callable[[str], st
         ("gate.floors.plausible_people", 1.01),
     ],
 )
-def test_a_mistyped_or_impossible_value_is_told_with_its_key(
+def test_a_mistyped_or_impossible_value_is_reported_with_its_key(
     refusal: Callable[[str], str], key: str, value: object
 ) -> None:
     lines = refusal(with_value(key, value)).splitlines()
@@ -192,7 +194,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
         load(path)
 
 
-def test_a_missing_file_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     with pytest.raises(ParamsError) as error:
         load(path)

@@ -57,7 +57,7 @@ def test_a_rollback_to_a_model_that_was_never_there_is_refused_in_one_line_and_m
     assert hub.state() == before
 
 
-def test_a_model_that_nobody_signed_is_neither_built_in_nor_deployed(hub: Hub) -> None:
+def test_an_unsigned_model_is_neither_built_in_nor_deployed(hub: Hub) -> None:
     ran = hub.dispatch("deploy", {"stage": "prod", "version": "champion"})
     assert ran.jobs == {"deploy to prod": "failure"}
     assert ran.steps["It is a model that retrain.yml promoted on main"] == "failure"

@@ -82,7 +82,7 @@ def test_workflows_wait_cancel_and_start_as_they_should() -> None:
     assert {"workflow_dispatch"} == set(workflows["rollback"]["on"])
 
 
-def test_whoever_asks_for_the_deploying_role_asks_the_reviewers_of_the_stage_first() -> None:
+def test_a_job_with_the_deploying_role_waits_for_the_reviewers_of_the_stage() -> None:
     deploying = {
         (path.stem, name): job.get("environment", {}).get("name")
         for path in WORKFLOWS

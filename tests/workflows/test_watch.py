@@ -91,7 +91,7 @@ def test_only_the_job_that_reads_the_log_becomes_the_role(days: Days) -> None:
     assert days[0].written("roles") == [WATCHING_ROLE] * 3
 
 
-def test_a_team_that_names_no_log_is_told_what_to_set(first_hub: Hub, tmp_path: Path) -> None:
+def test_without_a_log_to_watch_the_run_says_what_to_set(first_hub: Hub, tmp_path: Path) -> None:
     hub = first_hub.clone(tmp_path / "hub", "unwatched")
     ran = hub.act("schedule", "watch", {})
     assert ran.jobs == {"no log is set": "success"}

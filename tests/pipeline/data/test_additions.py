@@ -151,7 +151,7 @@ def test_new_records_are_judged_beside_those_of_their_own_origin(data: DataParam
         (Agreement(166, 200), Agreement(498, 498), True),
         (Agreement(0, 1), Agreement(498, 498), False),  # one label proves nothing
         (Agreement(0, 3), Agreement(498, 498), True),
-        (Agreement(29, 200), Agreement(30, 200), False),  # a rule that never told anything refuses nothing
+        (Agreement(29, 200), Agreement(30, 200), False),  # a rule that hardly ever agreed refuses nothing
         (Agreement(0, 200), Agreement(10, 200), False),
     ],
 )

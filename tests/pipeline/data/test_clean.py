@@ -234,7 +234,7 @@ def test_training_needs_the_levels_and_loading_does_not(params: Params, tmp_path
         ),
     ],
 )
-def test_a_bad_cell_is_told_with_row_column_and_what_was_expected(
+def test_a_bad_cell_is_reported_with_row_column_and_what_was_expected(
     stray: Callable[..., bytes], params: Params, column: str, value: str, message: str
 ) -> None:
     expected = f"data.csv: 1 value(s) break the contract; nothing was written:\n  row 3, {message}"
@@ -341,7 +341,9 @@ def test_a_refused_file_writes_nothing_where_nothing_was(tmp_path: Path, small_p
 
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()], ids=["missing", "folder"])  # noqa: ARG005
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, small_params: Params, make: Callable[[Path], None]) -> None:
+def test_a_file_that_cannot_be_read_is_reported(
+    tmp_path: Path, small_params: Params, make: Callable[[Path], None]
+) -> None:
     path = tmp_path / "data.csv"
     make(path)
     with pytest.raises(DataError, match=r"data.csv cannot be read: "):
@@ -411,7 +413,7 @@ def test_more_collected_rows_than_rows_is_a_wrong_parameter(small: bytes, small_
         clean.clean(small, "small.csv", with_origins(small_params, small, 100_000))
 
 
-def test_a_level_without_a_collected_row_is_told(small: bytes, small_params: Params) -> None:
+def test_a_level_without_a_collected_row_is_reported(small: bytes, small_params: Params) -> None:
     with pytest.raises(DataError, match=r"all rows of level .* are synthetic: data\.collected_rows .* is too small"):
         clean.clean(small, "small.csv", with_origins(small_params, small, 3))
 
@@ -449,7 +451,7 @@ def test_a_record_never_changes_its_fold_when_rows_come_go_or_move(
     assert folds_after == {key: folds[key] for key in folds_after}
 
 
-def test_correcting_a_level_moves_nobody(small: bytes, small_params: Params) -> None:
+def test_correcting_a_level_moves_no_record(small: bytes, small_params: Params) -> None:
     header, *rows = small.decode().splitlines()
     corrected = "\n".join([header, *(cell(TARGET, LEVELS[n % 7], row) for n, row in enumerate(rows)), ""]).encode()
     before, after = (clean.clean(content, "small.csv", small_params)[0] for content in (small, corrected))

@@ -34,7 +34,7 @@ def state(project: Project) -> tuple[str, str]:
     return file_digest(Layout(project.root).raw), file_digest(project.root / "params.yaml")
 
 
-def test_shuffled_labels_are_refused_at_the_door_and_by_the_gate_if_added_even_so(
+def test_shuffled_labels_are_refused_when_added_and_by_the_gate_if_added_with_force(
     project: Project, params: Params, tmp_path: Path
 ) -> None:
     project.set_params(gate=NOISY_GATE)
@@ -95,7 +95,7 @@ def test_records_can_be_added_again_before_anything_is_trained_and_after_a_kill_
         (["--add", "data/sample/records.csv"], "is the embedded sample: it is never accepted as real data"),
     ],
 )
-def test_what_cannot_be_added_is_told_in_a_line(trained_project: Path, arguments: list[str], said: str) -> None:
+def test_what_cannot_be_added_is_reported_in_a_line(trained_project: Path, arguments: list[str], said: str) -> None:
     done = Project(trained_project).run("ingest", *arguments)
     assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr
 

@@ -101,7 +101,7 @@ def test_numbers_come_back_from_a_file_as_the_very_same_doubles(
     )
 
 
-def test_missing_records_are_told_with_the_command_that_makes_them(tmp_path: Path) -> None:
+def test_missing_records_are_reported_with_the_command_that_makes_them(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError) as refusal:
         load_processed(tmp_path / "records.csv")
     assert str(refusal.value) == f"{tmp_path / 'records.csv'} does not exist: make it with `pipeline clean`"

@@ -185,7 +185,7 @@ def test_a_floor_holds_whatever_the_champion_does() -> None:
     assert verdict.text == "Refused: holdout accuracy 0.5000 < 0.85"
 
 
-def test_collected_rows_that_nobody_can_tell_are_not_measurable_rather_than_failed() -> None:
+def test_collected_rows_of_unknown_accuracy_are_not_measurable_rather_than_failed() -> None:
     challenger = replace(CHALLENGER, guards=replace(GUARDS, collected_accuracy=None))
     verdict = decide(challenger, REACHED, CHAMPION, MUCH_BETTER, GATE)
     assert verdict.outcome == "promoted"

@@ -146,7 +146,7 @@ def publisher(tmp_path: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def test_a_fork_that_cannot_read_the_added_records_runs_on_the_sample_and_nobody_publishes_it(
+def test_a_fork_that_cannot_read_the_added_records_runs_on_the_sample_and_publishes_nothing(
     project: Path, publisher: str
 ) -> None:
     shutil.rmtree(project / ".dvc/cache")

@@ -40,7 +40,7 @@ def layout(pinned_layout: Layout, tmp_path: Path) -> Layout:
 
 
 def answers(truth: list[int], predicted: list[int], probabilities: list[list[float]] | None = None) -> Answers:
-    """Answers to records that nobody gave, with the probabilities given or all on the answer."""
+    """Answers to generated records, with the probabilities given or all on the answer."""
     table = np.full((len(truth), 7), 0.01)
     table[np.arange(len(truth)), predicted] = 0.94
     frame = random_records(len(truth), seed=1).assign(origin="unknown")
@@ -304,7 +304,7 @@ def test_figures_that_need_origins_are_absent_where_origins_are_unknown(small_la
     assert "collected" not in small_layout.metrics.read_text()
 
 
-def test_plausible_people_are_answered_by_a_graph_that_saw_nobody_with_their_habits(params: Params) -> None:
+def test_plausible_people_are_answered_by_a_graph_that_never_saw_their_habits(params: Params) -> None:
     asked: list[pd.DataFrame] = []
     frame = random_records(40, seed=1).assign(**{FOLD: np.arange(40) % 4})
 

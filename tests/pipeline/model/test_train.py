@@ -211,14 +211,14 @@ def test_a_graph_that_is_not_equal_leaves_no_file_where_none_was(layout: Layout,
     assert not (layout.root / "models").exists()
 
 
-def test_training_without_records_is_told_what_to_run_first(tmp_path: Path, pinned_params: Params) -> None:
+def test_training_without_records_says_what_to_run_first(tmp_path: Path, pinned_params: Params) -> None:
     with pytest.raises(ModelFileError, match=r"records.csv does not exist: make it with `pipeline clean`"):
         train.run(Layout(tmp_path), pinned_params)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("report", ["{}", "[]", '{"sha256": 7}'])
-def test_training_without_knowing_the_data_is_told_what_to_run_again(
+def test_training_without_knowing_the_data_says_what_to_run_again(
     layout: Layout, pinned_params: Params, report: str
 ) -> None:
     layout.data_report.write_text(report)
@@ -236,7 +236,7 @@ def test_training_on_records_of_other_folds_is_refused(layout: Layout, pinned_pa
     assert contents(layout) == before
 
 
-def test_progress_is_told_from_nothing_done_to_all(records: pd.DataFrame, pinned_params: Params) -> None:
+def test_progress_is_reported_from_nothing_done_to_all(records: pd.DataFrame, pinned_params: Params) -> None:
     steps: list[tuple[str, int, int]] = []
     train.train(records, DATA_SHA256, pinned_params, jobs=1, progress=lambda *said: steps.append(said))
     assert [done for _, done, _ in steps] == list(range(8))

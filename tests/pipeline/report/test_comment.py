@@ -77,7 +77,7 @@ def answers(right: int, wrong: int) -> Answers:
     return {(f"{place:064x}", LEVELS[0]): RecordAnswer("1", level) for place, level in enumerate(predicted)}
 
 
-def test_a_better_model_is_told_in_full() -> None:
+def test_a_better_model_is_described_in_full() -> None:
     this = side(
         "this",
         0.97,
@@ -98,7 +98,7 @@ def test_a_better_model_is_told_in_full() -> None:
     assert comment(compare(BASE, this), links) == expected("comment-better.md")
 
 
-def test_an_unchanged_model_is_told_in_short() -> None:
+def test_an_unchanged_model_is_described_in_short() -> None:
     assert comment(compare(BASE, replace(BASE, name="this")), NOWHERE) == expected("comment-unchanged.md")
 
 
@@ -195,7 +195,7 @@ def test_newcombes_interval_is_that_of_his_own_example() -> None:
     assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
 
 
-def test_changed_data_is_told_by_records_balance_and_drift() -> None:
+def test_changed_data_is_described_by_records_balance_and_drift() -> None:
     this = side("this", 0.92, "b", data=data(rows=120, mean=27.5))
     text = comment(compare(BASE, this), NOWHERE)
     assert "<summary>Data: added and removed records are not known</summary>" in text
@@ -240,7 +240,7 @@ def test_warnings_stand_before_the_figures() -> None:
     assert "> [!" not in comment(compare(BASE, replace(BASE, name="this")), NOWHERE)
 
 
-def test_what_a_package_weighs_and_costs_is_told_where_one_was_built() -> None:
+def test_what_a_package_weighs_and_costs_is_shown_where_one_was_built() -> None:
     package = {"arch": "arm64", "unzipped_bytes": 85_000_000, "zipped_bytes": 24_000_000, "model_sha256": "a"}
     package |= {"prediction_ms": 0.144, "usd_per_million_lambda": 0.22, "usd_per_million": 1.5, "unknown": "|"}
     text = comment(compare(BASE, replace(BASE, package=package)), NOWHERE)
@@ -265,7 +265,7 @@ def test_what_a_package_weighs_and_costs_is_told_where_one_was_built() -> None:
     )
 
 
-def test_a_package_that_names_no_cost_is_told_by_its_size() -> None:
+def test_a_package_that_names_no_cost_is_described_by_its_size() -> None:
     text = comment(compare(BASE, replace(BASE, package={"arch": "arm64", "usd_per_million": "much"})), NOWHERE)
     assert "<summary>Size of model and package, cost: 200 kB</summary>" in text
 
