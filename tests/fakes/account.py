@@ -107,12 +107,12 @@ class Account:
         bucket, _, key = urlsplit(asked["TemplateURL"]).path.lstrip("/").partition("/")
         text = self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
         places = [key for key in asked if key.endswith(".ParameterKey")]
-        given = {asked[place]: asked.get(place.replace("Key", "Value"), "") for place in places}
+        parameters = {asked[place]: asked.get(place.replace("Key", "Value"), "") for place in places}
         if name not in self.stacks:
             self.stacks[name] = StackState(
                 events=[_event(name, name, STACK_TYPE, "REVIEW_IN_PROGRESS", "User Initiated")]
             )
-        self.stacks[name].proposed = (text, given)
+        self.stacks[name].proposed = (text, parameters)
         return _xml("CreateChangeSetResponse", {"CreateChangeSetResult": {"Id": f"arn:changes/{name}"}})
 
     def _changes(self, state: StackState) -> dict[str, Any]:
@@ -152,17 +152,17 @@ class Account:
     def _stack(self, name: str, state: StackState) -> Stack:
         """The template, expanded and with every function carried out; refused where its own rules refuse."""
         assert state.proposed is not None
-        text, given = state.proposed
+        text, parameters = state.proposed
         template = self.folder / f"{name}.yaml"
         template.write_text(text)
         command = [str(self.tools / "sam/bin/python"), str(ROOT / "tests/infra/expand.py"), str(template)]
         environment = os.environ | {"AWS_DEFAULT_REGION": REGION}
         done = subprocess.run(
-            command, input=json.dumps([given]), env=environment, capture_output=True, text=True, check=False
+            command, input=json.dumps([parameters]), env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         names = {"ApiFunction": name, "ApiFunction.Alias": f"{name}:live"}
-        stack = Stack(json.loads(done.stdout)["templates"][0], given | {"AWS::StackName": name}, names)
+        stack = Stack(json.loads(done.stdout)["templates"][0], parameters | {"AWS::StackName": name}, names)
         assert not stack.refusals(), stack.refusals()
         stack.outputs["ApiUrl"] = self.environment["API_URL"]
         return stack
@@ -265,8 +265,8 @@ def cloudformation_handler(account: Account) -> type[BaseHTTPRequestHandler]:
 
     class CloudFormationHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode(), keep_blank_values=True)
-            flat = {key: values[0] for key, values in asked.items()}
+            fields = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode(), keep_blank_values=True)
+            flat = {key: values[0] for key, values in fields.items()}
             status, text = account.call(flat["Action"], flat)
             self.send_response(status)
             self.send_header("Content-Type", "text/xml")
@@ -286,9 +286,9 @@ def lambda_handler(account: Account) -> type[BaseHTTPRequestHandler]:
     class LambdaHandler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            asked = urlsplit(self.path)
-            if asked.path.endswith("/invocations"):
-                version = unquote(asked.path).split("/")[-2].rpartition(":")[2]
+            url = urlsplit(self.path)
+            if url.path.endswith("/invocations"):
+                version = unquote(url.path).split("/")[-2].rpartition(":")[2]
                 self.reply(200, json.dumps(account.running(version).invoke(json.loads(body))).encode())
                 return
             request = Request(f"{account.moto}{self.path}", body or None, dict(self.headers), method=self.command)  # noqa: S310

@@ -115,16 +115,16 @@ def serving(fake: FakeGitHub) -> Iterator[FakeGitHub]:
 
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
-            asked = urlsplit(self.path)
+            url = urlsplit(self.path)
             length = int(self.headers.get("Content-Length", 0))
             body = json.loads(self.rfile.read(length)) if length else {}
-            query = {name: values[0] for name, values in parse_qs(asked.query).items()}
+            query = {name: values[0] for name, values in parse_qs(url.query).items()}
             if self.headers["Authorization"] == f"Bearer {TOKEN}":
-                status, content = fake.answer(self.command, asked.path, query, body)
+                status, content = fake.answer(self.command, url.path, query, body)
             else:
                 status, content = 401, {}
             if status >= 400:
-                fake.asked.append(f"{self.command} {asked.path}: {status}")
+                fake.asked.append(f"{self.command} {url.path}: {status}")
             text = b"" if content is None else json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(text)))

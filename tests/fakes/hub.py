@@ -150,10 +150,10 @@ class Hub:
         return Registry(store)
 
     def _run(self, *order: str, **environment: str) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW_"))}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW_"))}
         keys = {**KEYS, "AWS_ENDPOINT_URL": self.s3, "PYTHONWARNINGS": "", "PYTHONPATH": "."}
         done = subprocess.run(
-            order, cwd=self.repository.root, env={**kept, **keys, **environment}, capture_output=True, check=False
+            order, cwd=self.repository.root, env={**inherited, **keys, **environment}, capture_output=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -279,8 +279,8 @@ class Hub:
 
 def _wheels() -> dict[str, str]:
     """Where uv finds the function's wheels, as on this machine: nothing that was fetched once is fetched again."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "SSL_CERT_"))}
-    return {"UV_CACHE_DIR": str(Path.home() / ".cache/uv"), **kept}
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "SSL_CERT_"))}
+    return {"UV_CACHE_DIR": str(Path.home() / ".cache/uv"), **inherited}
 
 
 def _stand_ins() -> dict[str, Path]:

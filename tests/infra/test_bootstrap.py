@@ -57,13 +57,13 @@ class MotoStack:
     def keys(self, role: str) -> dict[str, str]:
         """What a workflow gets for its token."""
         arn = self.outputs[f"{role}Arn"]
-        given = self.client("sts").assume_role_with_web_identity(
+        credentials = self.client("sts").assume_role_with_web_identity(
             RoleArn=arn, RoleSessionName="test", WebIdentityToken="not looked at by moto"
         )["Credentials"]
         return {
-            "aws_access_key_id": given["AccessKeyId"],
-            "aws_secret_access_key": given["SecretAccessKey"],
-            "aws_session_token": given["SessionToken"],
+            "aws_access_key_id": credentials["AccessKeyId"],
+            "aws_secret_access_key": credentials["SecretAccessKey"],
+            "aws_session_token": credentials["SessionToken"],
         }
 
     def roles_count(self, after: str) -> None:

@@ -260,9 +260,9 @@ def test_each_stage_of_samconfig_is_a_separate_stack_that_scripts_can_deploy() -
     }
     for name, stage in stages.items():
         deploy = deploys[name]
-        given = dict(pair.split("=", 1) for pair in deploy["parameter_overrides"])
-        assert given.keys() <= read("template.yaml")["Parameters"].keys()
-        assert (given["Stage"], deploy["s3_prefix"]) == (stage, f"sam/{stage}")
+        parameters = dict(pair.split("=", 1) for pair in deploy["parameter_overrides"])
+        assert parameters.keys() <= read("template.yaml")["Parameters"].keys()
+        assert (parameters["Stage"], deploy["s3_prefix"]) == (stage, f"sam/{stage}")
         assert (deploy["resolve_s3"], deploy["fail_on_empty_changeset"]) == (True, False)
         assert config[name]["build"]["parameters"] == {"build_in_source": True}
     assert [name for name in stages if deploys[name]["confirm_changeset"]] == ["prod"]

@@ -89,11 +89,11 @@ def proposed(clone: Project, records: str) -> str:
     (clone.root / "new.csv").write_text(records, encoding="utf-8")
     added = clone.run("ingest", "--add", "new.csv")  # the pinned data is not there yet: DVC's remote has it
     assert added.returncode == 0, added.stdout + added.stderr
-    said = added.stdout.splitlines()
-    assert "200 new records in new.csv" in said
+    lines = added.stdout.splitlines()
+    assert "200 new records in new.csv" in lines
     assert "First tell DVC" not in added.stdout
     commands = [
-        line.removeprefix("  ") for line in said[said.index("Three commands put it into a pull request:") + 1 :]
+        line.removeprefix("  ") for line in lines[lines.index("Three commands put it into a pull request:") + 1 :]
     ]
     assert len(commands) == 3
     for command in commands:

@@ -1,4 +1,4 @@
-"""The one module that runs git and DVC: what is absent, what is refused, and how the stages run, fail and are stopped."""
+"""The module that runs git and DVC: what is absent, what is refused, and how the stages run, fail and are stopped."""
 
 import json
 import os

@@ -48,8 +48,12 @@ def test_a_push_of_better_params_retrains_registers_promotes_and_hands_over_an_a
     hub, ran = promoted
     assert {"train": "success", "attest the champion": "success"}.items() <= ran.jobs.items(), ran.said
     assert champion(hub, tmp_path / "kept") == (2, 2)
-    handed = Layout(hub.artifacts / "champion").model
-    assert hub.written("attested")[0].split() == [file_digest(handed), "models/champion/models/model.onnx", "retrain"]
+    champion_model = Layout(hub.artifacts / "champion").model
+    assert hub.written("attested")[0].split() == [
+        file_digest(champion_model),
+        "models/champion/models/model.onnx",
+        "retrain",
+    ]
     assert ran.outputs["outcome"] == "promoted"
     assert hub.written("roles")[0] == PUBLISHING_ROLE
 

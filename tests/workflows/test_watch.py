@@ -82,9 +82,9 @@ def test_a_drift_starts_one_retraining_with_the_reason(days: Days, github: FakeG
 
 def test_a_run_hands_over_result_text_and_pictures_and_its_summary_is_the_text(days: Days) -> None:
     hub, runs = days
-    handed = hub.artifacts / "drift"
-    assert sorted(path.name for path in handed.iterdir()) == ["drift-1.png", "drift.json", "issue.md"]
-    assert (handed / "issue.md").read_text(encoding="utf-8").strip() in runs[-1][0].said
+    artifact = hub.artifacts / "drift"
+    assert sorted(path.name for path in artifact.iterdir()) == ["drift-1.png", "drift.json", "issue.md"]
+    assert (artifact / "issue.md").read_text(encoding="utf-8").strip() in runs[-1][0].said
 
 
 def test_only_the_job_that_reads_the_log_becomes_the_role(days: Days) -> None:

@@ -53,15 +53,15 @@ class Publisher:
 
 @pytest.fixture
 def publisher() -> Iterator[type[Publisher]]:
-    made: list[Publisher] = []
+    publishers: list[Publisher] = []
 
     class Recorded(Publisher):
         def __init__(self, *answers: tuple[int, bytes]) -> None:
             super().__init__(*answers)
-            made.append(self)
+            publishers.append(self)
 
     yield Recorded
-    for one in made:
+    for one in publishers:
         one.close()
 
 

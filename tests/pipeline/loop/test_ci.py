@@ -57,9 +57,9 @@ def test_a_run_that_loses_the_race_takes_the_registry_as_it_is_and_decides_again
             rival.set_alias(NAME, "liked", 1, expected=None)
             remote_store.push(rival.store, store)
 
-    judged = ci.publish(parameters.load(), store, "a test", meanwhile)
+    published = ci.publish(parameters.load(), store, "a test", meanwhile)
     assert steps.count("another run was first: decide again") == 1
-    assert (judged.verdict.outcome, judged.champion) == ("unchanged", 1)
+    assert (published.verdict.outcome, published.champion) == ("unchanged", 1)
     (version,) = Registry(f"sqlite:///{project}/mlflow.db").versions(NAME)
     assert "liked" in version.aliases
 
@@ -146,7 +146,7 @@ def publisher(tmp_path: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def test_a_fork_that_cannot_read_the_added_records_runs_on_the_sample_and_publishes_nothing(
+def test_a_fork_that_cannot_read_the_added_records_runs_on_the_sample_and_refuses_to_publish(
     project: Path, publisher: str
 ) -> None:
     shutil.rmtree(project / ".dvc/cache")

@@ -15,14 +15,14 @@ from tests.paths import ROOT
 
 
 def test_the_first_pass_registers_promotes_exports_and_says_so(trained_project: Path) -> None:
-    said = (trained_project / "said.txt").read_text(encoding="utf-8")
+    output = (trained_project / "said.txt").read_text(encoding="utf-8")
     for words in (
         "BMI rule",
         "Promoted",
         "as obesity_classifier version 1",
         "exported to models/champion/models/model.onnx",
     ):
-        assert words in said
+        assert words in output
     exported = Layout(trained_project / "models/champion")
     assert file_digest(exported.model) == file_digest(Layout(trained_project).model)
 

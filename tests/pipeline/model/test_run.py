@@ -32,12 +32,12 @@ def outputs(stage: dict[str, list[object]]) -> set[str]:
 
 def test_dvc_runs_the_stages_in_the_order_that_run_says() -> None:
     assert tuple(stages()) == ("ingest", *flow.STAGES)
-    made: set[str] = set()
+    produced: set[str] = set()
     for name, stage in stages().items():
         deps = {str(dep) for dep in stage.get("deps", [])}
         files_of_stages = {out for other in stages().values() for out in outputs(other)}
-        assert deps & files_of_stages <= made, f"{name} reads what is not made yet"
-        made |= outputs(stage)
+        assert deps & files_of_stages <= produced, f"{name} reads what is not made yet"
+        produced |= outputs(stage)
 
 
 def test_every_stage_runs_its_own_command() -> None:
