@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def fixture_modules(item: pytest.Item) -> set[str]:
     """The modules that define the fixtures of a test, directly or through others."""
     definitions: dict[str, Any] = item._fixtureinfo.name2fixturedefs  # type: ignore[attr-defined]
-    return {definition.func.__module__ for found in definitions.values() for definition in found}
+    return {definition.func.__module__ for sharing in definitions.values() for definition in sharing}
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -38,27 +38,27 @@ def loaded(statement: str) -> set[str]:
 
 def imports(module: Path) -> set[str]:
     """Every module that a file imports anywhere, also inside functions, by its full name."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
 
 
 def calls(module: Path) -> set[str]:
     """Everything that a file calls: a function as `print`, a method as `.exit`."""
-    found = set()
+    names = set()
     for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            found.add(node.func.id)
+            names.add(node.func.id)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            found.add(f".{node.func.attr}")
-    return found
+            names.add(f".{node.func.attr}")
+    return names
 
 
-def doors(package: str) -> list[str]:
+def importers(package: str) -> list[str]:
     """The files that import a package."""
     return [
         module.relative_to(ROOT).as_posix()
@@ -68,22 +68,22 @@ def doors(package: str) -> list[str]:
 
 
 def test_the_contract_loads_pydantic_and_the_standard_library_only() -> None:
-    found = {name for name in loaded("import lambda_api.contract") if not name.startswith("_")}
-    found -= loaded("") | set(sys.stdlib_module_names)
-    assert {"lambda_api", "pydantic"} <= found
-    assert found <= {"lambda_api", "pydantic", *PYDANTIC_NEEDS}
+    packages = {name for name in loaded("import lambda_api.contract") if not name.startswith("_")}
+    packages -= loaded("") | set(sys.stdlib_module_names)
+    assert {"lambda_api", "pydantic"} <= packages
+    assert packages <= {"lambda_api", "pydantic", *PYDANTIC_NEEDS}
 
 
 def test_the_bins_load_numpy_and_nothing_heavier() -> None:
-    found = loaded("import lambda_api.bins")
-    assert {"numpy", "pydantic"} <= found
-    assert not found & (HEAVY - {"numpy"})
+    packages = loaded("import lambda_api.bins")
+    assert {"numpy", "pydantic"} <= packages
+    assert not packages & (HEAVY - {"numpy"})
 
 
 def test_the_served_model_loads_onnxruntime_and_numpy_and_nothing_heavier() -> None:
-    found = loaded("import lambda_api.model")
-    assert {"onnxruntime", "numpy", "pydantic"} <= found
-    assert not found & (HEAVY - {"onnxruntime", "numpy"})
+    packages = loaded("import lambda_api.model")
+    assert {"onnxruntime", "numpy", "pydantic"} <= packages
+    assert not packages & (HEAVY - {"onnxruntime", "numpy"})
 
 
 def test_the_package_and_its_parameters_load_nothing_heavy() -> None:
@@ -101,9 +101,9 @@ def test_help_loads_nothing_heavy() -> None:
         "try: runpy.run_module('pipeline', run_name='__main__')\n"
         "except SystemExit as leave: assert leave.code in (0, None), leave.code\n"
     )
-    found = loaded(statement)
-    assert {"typer", "pipeline"} <= found
-    assert not found & HEAVY
+    packages = loaded(statement)
+    assert {"typer", "pipeline"} <= packages
+    assert not packages & HEAVY
 
 
 def test_no_service_module_knows_the_pipeline_or_anything_heavier_than_its_model() -> None:
@@ -122,10 +122,10 @@ def test_no_service_module_knows_the_pipeline_or_anything_heavier_than_its_model
         ("skl2onnx", {"pipeline/model/export.py"}),
     ],
 )
-def test_a_heavy_package_has_its_own_door(package: str, allowed: set[str]) -> None:
-    found = set(doors(package))
-    assert found
-    assert found <= allowed
+def test_a_heavy_package_is_imported_in_its_own_modules_only(package: str, allowed: set[str]) -> None:
+    importing = set(importers(package))
+    assert importing
+    assert importing <= allowed
 
 
 def test_git_and_dvc_are_started_in_one_place() -> None:
@@ -159,12 +159,12 @@ def test_no_pure_module_reads_a_clock_or_makes_a_random_name() -> None:
         assert not known & {"time", "datetime", "uuid", "secrets", "mlflow"}, module
 
 
-def test_the_watch_is_told_what_time_it_is() -> None:
+def test_the_watch_reads_no_clock() -> None:
     for module in (ROOT / "pipeline/watch").glob("*.py"):
         assert not calls(module) & {".now", ".today", ".utcnow", ".time", ".monotonic", ".perf_counter"}, module.name
 
 
-def test_pure_modules_write_files_through_one_door() -> None:
+def test_pure_modules_write_no_file_themselves() -> None:
     stages = ("data/clean", "model/train", "model/export", "model/parity", "model/evaluate")
     for name in (*stages, "data/sample", "report/write", "judge/gate"):
         module = ROOT / "pipeline" / f"{name}.py"

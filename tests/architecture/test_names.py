@@ -19,6 +19,6 @@ def classes() -> dict[str, list[str]]:
 
 
 def test_a_class_name_occurs_once() -> None:
-    found = classes()
-    assert len(found) > 100
-    assert {name: places for name, places in found.items() if len(places) > 1} == {}
+    places_of = classes()
+    assert len(places_of) > 100
+    assert {name: places for name, places in places_of.items() if len(places) > 1} == {}

@@ -94,12 +94,12 @@ def test_the_bursty_day_has_its_night_and_its_bursts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("refused", "told"),
+    ("refused", "answer"),
     [((0, 0), "yes"), ((7, 0), "no: 7 refused by the gateway"), ((1_000, 2), "no: 1,000 refused by the gateway and 2")],
 )
-def test_a_case_says_whether_the_quotas_allowed_it_and_who_refused(refused: tuple[int, int], told: str) -> None:
+def test_a_case_says_whether_the_quotas_allowed_it_and_who_refused(refused: tuple[int, int], answer: str) -> None:
     outcome = TrafficOutcome(5_000, 0, *refused, median=0.1, p95=0.1, p99=0.1, busiest=1, environments=1)
-    assert days.quotas_allow(outcome).startswith(told)
+    assert days.quotas_allow(outcome).startswith(answer)
 
 
 def test_quantiles_are_the_middles_of_equal_parts() -> None:

@@ -71,7 +71,7 @@ def test_moving_a_slider_by_keyboard_changes_the_answer_and_says_it(page: Page, 
 
     slider.focus()
     with page.expect_response("**/predict"):
-        page.keyboard.press("End")  # 300 kg: nobody of 1.65 m
+        page.keyboard.press("End")  # 300 kg: impossible at 1.65 m
 
     expect(page.locator("#caption")).to_have_text("No answer")
     for _ in range(120):
@@ -119,9 +119,9 @@ def test_an_impossible_body_gets_the_hint_about_units(page: Page, site: str) -> 
 
 def test_the_bars_are_the_answer_with_the_rules_level_marked(page: Page, site: str) -> None:
     opened(page, site)
-    with page.expect_response("**/predict") as heard:
+    with page.expect_response("**/predict") as response:
         page.locator("#Weight").fill("95")
-    answer = heard.value.json()
+    answer = response.value.json()
     expect(page.locator("#level")).to_have_text(answer["prediction"].replace("_", " "))
 
     widths = page.locator("#bars .fill").evaluate_all("bars => bars.map((bar) => parseFloat(bar.style.width))")
@@ -213,8 +213,8 @@ def test_a_request_can_be_tried_in_the_documentation(page: Page, site: str) -> N
     page.goto(f"{site}/docs#/predict/predict")
 
     page.get_by_role("button", name="Try it out").click()
-    with page.expect_response("**/predict") as heard:
+    with page.expect_response("**/predict") as response:
         page.get_by_role("button", name="Execute").click()
 
-    assert heard.value.status == 200
+    assert response.value.status == 200
     assert hosts - {""} == {urlsplit(site).netloc}

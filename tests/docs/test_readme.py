@@ -28,7 +28,7 @@ COMMANDS = sorted(
 TARGETS = sorted(
     {command for command in COMMANDS if command.startswith("make ")} | set(re.findall(r"`(make [a-z-]+)[^`]*`", README))
 )
-OURS = [command for command in COMMANDS if command.startswith("pipeline ")]
+PIPELINE_COMMANDS = [command for command in COMMANDS if command.startswith("pipeline ")]
 DVC = [command for command in COMMANDS if command.startswith("dvc ")]
 
 
@@ -39,7 +39,7 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_readme_has_no_other_kind_of_command() -> None:
-    assert set(COMMANDS) == {c for c in COMMANDS if c in OURS or c in DVC or c in TARGETS}
+    assert set(COMMANDS) == {c for c in COMMANDS if c in PIPELINE_COMMANDS or c in DVC or c in TARGETS}
     assert {"make run", "make test"} <= set(TARGETS)
 
 
@@ -49,7 +49,7 @@ def test_every_make_target_of_the_readme_is_there(target: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("command", OURS + DVC)
+@pytest.mark.parametrize("command", PIPELINE_COMMANDS + DVC)
 def test_every_command_of_the_readme_runs(command: str, trained_project: Path, tmp_path: Path) -> None:
     project = Path(shutil.copytree(trained_project, tmp_path / "project"))
     shutil.copy(next((project / "data/raw").glob("*.csv")), project / "new.csv")

@@ -44,10 +44,10 @@ def measured(real_layout: Layout) -> dict[str, Any]:
     ],
 )
 def test_the_recipe_reaches_its_targets(measured: dict[str, Any], path: str, least: float) -> None:
-    found: Any = measured
+    figure: Any = measured
     for name in path.split("."):
-        found = found[name]
-    assert found >= least
+        figure = figure[name]
+    assert figure >= least
 
 
 def test_probabilities_are_calibrated(measured: dict[str, Any]) -> None:
@@ -109,7 +109,7 @@ def test_the_shipped_graph_knows_survey_answers_it_never_saw(real_layout: Layout
 
 @pytest.fixture(scope="module")
 def invented(params: Params) -> pd.DataFrame:
-    """200 records of nobody, from the profile of the sample."""
+    """200 generated records, from the profile of the sample."""
     wanted = params.sample.model_copy(update={"rows": 200, "seed": 99})
     text = sample.generate(sample.load_profile(ROOT / sample.PROFILE), wanted)
     return pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
@@ -125,7 +125,7 @@ def added(real_csv: Path, frame: pd.DataFrame, params: Params, *, synthetic: boo
 
 
 @pytest.mark.parametrize("synthetic", [True, False])
-def test_shuffled_labels_are_told_from_honest_ones_before_they_are_taken(
+def test_shuffled_labels_are_distinguished_from_honest_ones_before_they_are_taken(
     real_csv: Path, invented: pd.DataFrame, params: Params, *, synthetic: bool
 ) -> None:
     assert not added(real_csv, invented, params, synthetic=synthetic).contradicts
@@ -157,15 +157,15 @@ def test_the_gate_takes_honest_new_records_and_refuses_shuffled_ones_that_no_oth
     honest: bool,
 ) -> None:
     registry = Registry(f"sqlite:///{shutil.copy(first_champion, tmp_path / 'mlflow.db')}")
-    found = added(real_csv, invented if honest else shuffled(invented), params, synthetic=True)
-    pinned = params.data.model_copy(update={"sha256": found.sha256, "collected_rows": found.collected_rows})
+    additions = added(real_csv, invented if honest else shuffled(invented), params, synthetic=True)
+    pinned = params.data.model_copy(update={"sha256": additions.sha256, "collected_rows": additions.collected_rows})
     after, now = (
         Layout(tmp_path / "after"),
         params.model_copy(
             update={"data": pinned, "parity": small_params.parity}  # the exactness of the first graph is proven above
         ),
     )
-    (tmp_path / "grown.csv").write_bytes(found.content)
+    (tmp_path / "grown.csv").write_bytes(additions.content)
     run(tmp_path / "grown.csv", after, now)
     verdict = gate.run(after, now, registry, dry_run=True)
     refused = [reason.name for reason in verdict.reasons if reason.ok is False]

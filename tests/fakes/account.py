@@ -28,7 +28,7 @@ from xml.sax.saxutils import escape
 from pipeline.ship import gateway
 from pipeline.ship.emulate import EmulatedFunction, emulated
 from tests.fakes.cloudformation import Stack
-from tests.fakes.lambda_endpoint import endpoint
+from tests.fakes.hook_endpoints import hook_endpoints
 from tests.paths import ROOT
 
 REGION = "eu-central-1"
@@ -39,7 +39,7 @@ EVENT = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "hook-1"}
 
 
 @dataclass
-class Kept:
+class StackState:
     """A stack as it is kept: what it was last deployed from, and what has happened to it, the newest last."""
 
     status: str = "REVIEW_IN_PROGRESS"
@@ -56,7 +56,7 @@ class Account:
     moto: str
     folder: Path
     tools: Path
-    stacks: dict[str, Kept] = field(default_factory=dict)
+    stacks: dict[str, StackState] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
     before_hook: Callable[[Path], None] = lambda _: None
@@ -77,7 +77,7 @@ class Account:
     @property
     def function(self) -> str:
         """The one function that the project's commands know of."""
-        (name,) = (kept.outputs["FunctionName"] for kept in self.stacks.values() if "FunctionName" in kept.outputs)
+        (name,) = (state.outputs["FunctionName"] for state in self.stacks.values() if "FunctionName" in state.outputs)
         return name
 
     # ---- CloudFormation -----------------------------------------------------------------------------------------
@@ -85,36 +85,38 @@ class Account:
     def call(self, action: str, asked: dict[str, str]) -> tuple[int, str]:
         """The answer to one call, as XML."""
         name = asked.get("StackName", "").rpartition("stack/")[2].partition("/")[0]
-        kept = self.stacks.get(name)
+        state = self.stacks.get(name)
         if action == "CreateChangeSet":
             return 200, self._proposed(name, asked)
-        if kept is None or (action == "DescribeStacks" and kept.status == "REVIEW_IN_PROGRESS"):
+        if state is None or (action == "DescribeStacks" and state.status == "REVIEW_IN_PROGRESS"):
             return 400, _xml("ErrorResponse", {"Error": {"Type": "Sender", "Code": "ValidationError",
                              "Message": f"Stack with id {name} does not exist"}})  # fmt: skip
         if action == "ExecuteChangeSet":
-            kept.events.append(_event(name, name, STACK_TYPE, "UPDATE_IN_PROGRESS", "User Initiated"))
-            kept.status = "UPDATE_IN_PROGRESS"
-            threading.Thread(target=self._deploy, args=(name, kept), daemon=True).start()
-        told: dict[str, Any] = {
-            "DescribeStacks": {"Stacks": [self._description(name, kept)]},
-            "DescribeStackEvents": {"StackEvents": list(reversed(kept.events))},
-            "DescribeChangeSet": self._changes(kept),
-            "GetTemplateSummary": {"Parameters": [{"ParameterKey": key} for key in (kept.deployed or ("", {}))[1]]},
+            state.events.append(_event(name, name, STACK_TYPE, "UPDATE_IN_PROGRESS", "User Initiated"))
+            state.status = "UPDATE_IN_PROGRESS"
+            threading.Thread(target=self._deploy, args=(name, state), daemon=True).start()
+        results: dict[str, Any] = {
+            "DescribeStacks": {"Stacks": [self._description(name, state)]},
+            "DescribeStackEvents": {"StackEvents": list(reversed(state.events))},
+            "DescribeChangeSet": self._changes(state),
+            "GetTemplateSummary": {"Parameters": [{"ParameterKey": key} for key in (state.deployed or ("", {}))[1]]},
         }
-        return 200, _xml(f"{action}Response", {f"{action}Result": told.get(action, {})})
+        return 200, _xml(f"{action}Response", {f"{action}Result": results.get(action, {})})
 
     def _proposed(self, name: str, asked: dict[str, str]) -> str:
         bucket, _, key = urlsplit(asked["TemplateURL"]).path.lstrip("/").partition("/")
         text = self.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
         places = [key for key in asked if key.endswith(".ParameterKey")]
-        given = {asked[place]: asked.get(place.replace("Key", "Value"), "") for place in places}
+        parameters = {asked[place]: asked.get(place.replace("Key", "Value"), "") for place in places}
         if name not in self.stacks:
-            self.stacks[name] = Kept(events=[_event(name, name, STACK_TYPE, "REVIEW_IN_PROGRESS", "User Initiated")])
-        self.stacks[name].proposed = (text, given)
+            self.stacks[name] = StackState(
+                events=[_event(name, name, STACK_TYPE, "REVIEW_IN_PROGRESS", "User Initiated")]
+            )
+        self.stacks[name].proposed = (text, parameters)
         return _xml("CreateChangeSetResponse", {"CreateChangeSetResult": {"Id": f"arn:changes/{name}"}})
 
-    def _changes(self, kept: Kept) -> dict[str, Any]:
-        if kept.proposed == kept.deployed:
+    def _changes(self, state: StackState) -> dict[str, Any]:
+        if state.proposed == state.deployed:
             reason = (
                 "The submitted information didn't contain changes. Submit different information to create a change set."
             )
@@ -122,77 +124,77 @@ class Account:
         change = {"Action": "Modify", "LogicalResourceId": FUNCTION, "ResourceType": "AWS::Lambda::Function"}
         return {"Status": "CREATE_COMPLETE", "Changes": [{"Type": "Resource", "ResourceChange": change}]}
 
-    def _description(self, name: str, kept: Kept) -> dict[str, Any]:
-        outputs = [{"OutputKey": key, "OutputValue": value} for key, value in kept.outputs.items()]
+    def _description(self, name: str, state: StackState) -> dict[str, Any]:
+        outputs = [{"OutputKey": key, "OutputValue": value} for key, value in state.outputs.items()]
         when = datetime.now(UTC).isoformat()
-        return {"StackName": name, "StackStatus": kept.status, "CreationTime": when, "Outputs": outputs}
+        return {"StackName": name, "StackStatus": state.status, "CreationTime": when, "Outputs": outputs}
 
     # ---- what a deployment does -----------------------------------------------------------------------------------
 
-    def _deploy(self, name: str, kept: Kept) -> None:
-        assert kept.proposed is not None
-        first = kept.deployed is None
+    def _deploy(self, name: str, state: StackState) -> None:
+        assert state.proposed is not None
+        first = state.deployed is None
         try:
-            stack = self._stack(name, kept)
+            stack = self._stack(name, state)
             version = self._publish(stack, name, first=first)
             refusal = self._judged(stack, version)
         except Exception as error:  # noqa: BLE001  whatever fails here fails the deployment, and the test reads why
             refusal = f"{type(error).__name__}: {error}"
         if refusal:
-            kept.events.append(_event(name, ALIAS, "AWS::Lambda::Alias", "UPDATE_FAILED", refusal))
-            kept.status = "ROLLBACK_COMPLETE" if first else "UPDATE_ROLLBACK_COMPLETE"
+            state.events.append(_event(name, ALIAS, "AWS::Lambda::Alias", "UPDATE_FAILED", refusal))
+            state.status = "ROLLBACK_COMPLETE" if first else "UPDATE_ROLLBACK_COMPLETE"
         else:
             self._move(name, version, first=first)
-            kept.status = "CREATE_COMPLETE" if first else "UPDATE_COMPLETE"
-            kept.deployed, kept.outputs = kept.proposed, stack.outputs
-        kept.events.append(_event(name, name, STACK_TYPE, kept.status, ""))
+            state.status = "CREATE_COMPLETE" if first else "UPDATE_COMPLETE"
+            state.deployed, state.outputs = state.proposed, stack.outputs
+        state.events.append(_event(name, name, STACK_TYPE, state.status, ""))
 
-    def _stack(self, name: str, kept: Kept) -> Stack:
+    def _stack(self, name: str, state: StackState) -> Stack:
         """The template, expanded and with every function carried out; refused where its own rules refuse."""
-        assert kept.proposed is not None
-        text, given = kept.proposed
+        assert state.proposed is not None
+        text, parameters = state.proposed
         template = self.folder / f"{name}.yaml"
         template.write_text(text)
         command = [str(self.tools / "sam/bin/python"), str(ROOT / "tests/infra/expand.py"), str(template)]
         environment = os.environ | {"AWS_DEFAULT_REGION": REGION}
         done = subprocess.run(
-            command, input=json.dumps([given]), env=environment, capture_output=True, text=True, check=False
+            command, input=json.dumps([parameters]), env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
         names = {"ApiFunction": name, "ApiFunction.Alias": f"{name}:live"}
-        stack = Stack(json.loads(done.stdout)["templates"][0], given | {"AWS::StackName": name}, names)
+        stack = Stack(json.loads(done.stdout)["templates"][0], parameters | {"AWS::StackName": name}, names)
         assert not stack.refusals(), stack.refusals()
         stack.outputs["ApiUrl"] = self.environment["API_URL"]
         return stack
 
     def _publish(self, stack: Stack, name: str, *, first: bool) -> str:
         """The function as the template has it, its role and log groups too, and its new version's number."""
-        client, told = self.client("lambda"), stack.resources[FUNCTION]["Properties"]
+        client, properties = self.client("lambda"), stack.resources[FUNCTION]["Properties"]
         if first:
             for group in stack.of("AWS::Logs::LogGroup").values():
                 self.client("logs").create_log_group(logGroupName=group["LogGroupName"])
-            for role, found in stack.of("AWS::IAM::Role").items():
-                trust = json.dumps(found["AssumeRolePolicyDocument"])
+            for role, declared in stack.of("AWS::IAM::Role").items():
+                trust = json.dumps(declared["AssumeRolePolicyDocument"])
                 self.client("iam").create_role(RoleName=f"{name}-{role}", AssumeRolePolicyDocument=trust)
-        code = {key: told["Code"][key] for key in ("S3Bucket", "S3Key")}
+        code = {key: properties["Code"][key] for key in ("S3Bucket", "S3Key")}
         if first:
             client.create_function(
-                FunctionName=told["FunctionName"],
+                FunctionName=properties["FunctionName"],
                 Role=f"arn:aws:iam::123456789012:role/{name}-ApiFunctionRole",
-                Runtime=told["Runtime"],
-                Handler=told["Handler"],
+                Runtime=properties["Runtime"],
+                Handler=properties["Handler"],
                 Code=code,
-                Environment=told["Environment"],
-                MemorySize=int(told["MemorySize"]),
+                Environment=properties["Environment"],
+                MemorySize=int(properties["MemorySize"]),
             )
         else:
-            client.update_function_code(FunctionName=told["FunctionName"], **code)
+            client.update_function_code(FunctionName=properties["FunctionName"], **code)
         (version,) = stack.of("AWS::Lambda::Version").values()
-        number = client.publish_version(FunctionName=told["FunctionName"], Description=version["Description"])[
+        number = client.publish_version(FunctionName=properties["FunctionName"], Description=version["Description"])[
             "Version"
         ]
         self._unpack(stack, FUNCTION, self.folder / number)
-        (self.folder / f"{number}.json").write_text(json.dumps(told["Environment"]["Variables"]))
+        (self.folder / f"{number}.json").write_text(json.dumps(properties["Environment"]["Variables"]))
         return str(number)
 
     def _unpack(self, stack: Stack, resource: str, folder: Path) -> None:
@@ -206,12 +208,14 @@ class Account:
         folder = self.folder / f"hook-{version}"
         self._unpack(stack, HOOK, folder)
         self.before_hook(folder)
-        with self._emulated(version) as function, endpoint(function) as aws:
-            told = KEYS | {"NEW_VERSION": "arn:aws:lambda:eu-central-1:123456789012:function:obesity-levels-dev:7"}
-            told |= {"AWS_ENDPOINT_URL": aws.address}
-            with emulated(folder, told, self.tools, handler="golden_hook.handler.handler") as hook:
+        with self._emulated(version) as function, hook_endpoints(function) as aws:
+            environment = KEYS | {
+                "NEW_VERSION": "arn:aws:lambda:eu-central-1:123456789012:function:obesity-levels-dev:7"
+            }
+            environment |= {"AWS_ENDPOINT_URL": aws.address}
+            with emulated(folder, environment, self.tools, handler="golden_hook.handler.handler") as hook:
                 answer = hook.invoke(EVENT)
-            assert [item["status"] for item in aws.told] == [answer["status"]]
+            assert [item["status"] for item in aws.statuses] == [answer["status"]]
         return "" if answer["status"] == "Succeeded" else f"hook failed: {answer['differences']}"
 
     def _move(self, name: str, version: str, *, first: bool) -> None:
@@ -240,10 +244,10 @@ class Account:
 
 
 def _event(name: str, resource: str, kind: str, status: str, reason: str) -> dict[str, str]:
-    told = {"ResourceStatusReason": reason} if reason else {}
+    why = {"ResourceStatusReason": reason} if reason else {}
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     event = {"EventId": f"{resource}-{now}", "LogicalResourceId": resource, "ResourceType": kind, "Timestamp": now}
-    return event | told | {"ResourceStatus": status, "StackId": name, "StackName": name, "PhysicalResourceId": resource}
+    return event | why | {"ResourceStatus": status, "StackId": name, "StackName": name, "PhysicalResourceId": resource}
 
 
 def _xml(name: str, value: Any) -> str:
@@ -256,14 +260,14 @@ def _xml(name: str, value: Any) -> str:
     return f"<{name}>{inside}</{name}>"
 
 
-def cloudformation_door(found: Account) -> type[BaseHTTPRequestHandler]:
+def cloudformation_handler(account: Account) -> type[BaseHTTPRequestHandler]:
     """CloudFormation's address."""
 
-    class Door(BaseHTTPRequestHandler):
+    class CloudFormationHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode(), keep_blank_values=True)
-            flat = {key: values[0] for key, values in asked.items()}
-            status, text = found.call(flat["Action"], flat)
+            fields = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode(), keep_blank_values=True)
+            flat = {key: values[0] for key, values in fields.items()}
+            status, text = account.call(flat["Action"], flat)
             self.send_response(status)
             self.send_header("Content-Type", "text/xml")
             self.send_header("Content-Length", str(len(text.encode())))
@@ -273,23 +277,23 @@ def cloudformation_door(found: Account) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: object) -> None:
             pass
 
-    return Door
+    return CloudFormationHandler
 
 
-def lambda_door(found: Account) -> type[BaseHTTPRequestHandler]:
+def lambda_handler(account: Account) -> type[BaseHTTPRequestHandler]:
     """Lambda's address: moto's, but that a function which is invoked really runs."""
 
-    class Door(BaseHTTPRequestHandler):
+    class LambdaHandler(BaseHTTPRequestHandler):
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
-            asked = urlsplit(self.path)
-            if asked.path.endswith("/invocations"):
-                version = unquote(asked.path).split("/")[-2].rpartition(":")[2]
-                self.reply(200, json.dumps(found.running(version).invoke(json.loads(body))).encode())
+            url = urlsplit(self.path)
+            if url.path.endswith("/invocations"):
+                version = unquote(url.path).split("/")[-2].rpartition(":")[2]
+                self.reply(200, json.dumps(account.running(version).invoke(json.loads(body))).encode())
                 return
-            request = Request(f"{found.moto}{self.path}", body or None, dict(self.headers), method=self.command)  # noqa: S310
+            request = Request(f"{account.moto}{self.path}", body or None, dict(self.headers), method=self.command)  # noqa: S310
             try:
-                with urlopen(request) as answered:  # noqa: S310  our own
+                with urlopen(request) as answered:  # noqa: S310  moto, on this machine
                     self.reply(answered.status, answered.read())
             except HTTPError as error:
                 with error:
@@ -309,26 +313,29 @@ def lambda_door(found: Account) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: object) -> None:
             pass
 
-    return Door
+    return LambdaHandler
 
 
 @contextmanager
 def account(moto: str, folder: Path, tools: Path) -> Iterator[Account]:
     """An account on a moto server, while the block runs."""
-    found = Account(moto, folder, tools)
+    fake = Account(moto, folder, tools)
 
-    doors = [ThreadingHTTPServer(("127.0.0.1", 0), door) for door in (cloudformation_door(found), lambda_door(found))]
-    servers = [*doors, gateway.server(found.answers, 0)]
+    aws_servers = [
+        ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        for handler in (cloudformation_handler(fake), lambda_handler(fake))
+    ]
+    servers = [*aws_servers, gateway.server(fake.answers, 0)]
     for server in servers:
         threading.Thread(target=server.serve_forever, daemon=True).start()
     cloudformation, function, api = (f"http://localhost:{server.server_port}" for server in servers)
     endpoints = {"AWS_ENDPOINT_URL": moto, "AWS_ENDPOINT_URL_CLOUDFORMATION": cloudformation}
     endpoints |= {"AWS_ENDPOINT_URL_LAMBDA": function}
-    found.environment = KEYS | endpoints | {"API_URL": api}
+    fake.environment = KEYS | endpoints | {"API_URL": api}
     try:
-        yield found
+        yield fake
     finally:
-        found.close()
+        fake.close()
         for server in servers:
             server.shutdown()
             server.server_close()

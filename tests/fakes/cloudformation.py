@@ -35,7 +35,7 @@ class Stack:
         declared = template.get("Parameters", {})
         if unknown := parameters.keys() - declared.keys() - PSEUDO.keys():
             raise KeyError(*unknown)
-        defaults = {name: str(found["Default"]) for name, found in declared.items() if "Default" in found}
+        defaults = {name: str(parameter["Default"]) for name, parameter in declared.items() if "Default" in parameter}
         self.parameters = PSEUDO | defaults | parameters
         self._names = names or {}
         self._present = {
@@ -77,7 +77,7 @@ class Stack:
     def value(self, node: Any) -> Any:
         """A piece of the template with every function carried out."""
         if isinstance(node, list):
-            return [found for item in node if (found := self.value(item)) is not NOTHING]
+            return [value for item in node if (value := self.value(item)) is not NOTHING]
         if not isinstance(node, dict):
             return node
         if len(node) == 1:
@@ -88,7 +88,7 @@ class Stack:
                 return self.holds(argument)
             if name.startswith("Fn::"):
                 return self._function(name.removeprefix("Fn::"), argument)
-        return {key: found for key, part in node.items() if (found := self.value(part)) is not NOTHING}
+        return {key: value for key, part in node.items() if (value := self.value(part)) is not NOTHING}
 
     def _ref(self, name: str) -> Any:
         if name == "AWS::NoValue":
@@ -117,14 +117,14 @@ class Stack:
             return operands[1].split(operands[0])
         if name == "Equals":
             return operands[0] == operands[1]
-        logic = {"Not": lambda found: not found[0], "And": all, "Or": any}
+        logic = {"Not": lambda conditions: not conditions[0], "And": all, "Or": any}
         return logic[name](operands)
 
     def _sub(self, argument: Any) -> str:
         text, more = argument if isinstance(argument, list) else (argument, {})
 
-        def replaced(found: re.Match[str]) -> str:
-            name = found[1]
+        def replaced(variable: re.Match[str]) -> str:
+            name = variable[1]
             if name.startswith("!"):
                 return f"${{{name[1:]}}}"
             if name in more:

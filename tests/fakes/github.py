@@ -19,7 +19,7 @@ RUN_URL = f"https://github.example/{REPOSITORY}/actions/runs/11"
 
 def event(*, fork: bool = False, sha: str = SHA, conclusion: str = "success") -> dict[str, Any]:
     """What GitHub tells about a finished run; of a fork's it does not say for which pull request."""
-    ours = [{"number": 7, "head": {"sha": sha, "ref": "change"}}]
+    pull_requests = [{"number": 7, "head": {"sha": sha, "ref": "change"}}]
     run = {
         "event": "pull_request",
         "head_sha": sha,
@@ -28,7 +28,7 @@ def event(*, fork: bool = False, sha: str = SHA, conclusion: str = "success") ->
         "html_url": RUN_URL,
         "id": 11,
         "conclusion": conclusion,
-        "pull_requests": [] if fork else ours,
+        "pull_requests": [] if fork else pull_requests,
     }
     return {"repository": {"full_name": REPOSITORY}, "workflow_run": run}
 
@@ -49,8 +49,8 @@ class FakeGitHub:
         page = slice(first, first + int(query.get("per_page", "30")))
         order = f"{method} {path.removeprefix(f'/repos/{REPOSITORY}')}"
         if order.startswith("GET"):
-            found = self._read(order.removeprefix("GET "), query)
-            return (404, {}) if found is None else (200, found[page] if isinstance(found, list) else found)
+            content = self._read(order.removeprefix("GET "), query)
+            return (404, {}) if content is None else (200, content[page] if isinstance(content, list) else content)
         return self._write(order, body) or (404, {})
 
     def _read(self, path: str, query: dict[str, str]) -> Any:
@@ -59,28 +59,28 @@ class FakeGitHub:
             return [item for item in self.pulls if (item["head"]["label"], item["state"]) == wanted]
         if path == "/issues":
             return [item for item in self.issues if (item["label"], item["state"]) == (query["labels"], query["state"])]
-        if found := re.fullmatch(r"/pulls/(\d+)", path):
-            return next((item for item in self.pulls if item["number"] == int(found[1])), None)
-        if found := re.fullmatch(r"/issues/(\d+)/comments", path):
-            return [item for item in self.comments if item["number"] == int(found[1])]
+        if match := re.fullmatch(r"/pulls/(\d+)", path):
+            return next((item for item in self.pulls if item["number"] == int(match[1])), None)
+        if match := re.fullmatch(r"/issues/(\d+)/comments", path):
+            return [item for item in self.comments if item["number"] == int(match[1])]
         return None
 
     def _write(self, order: str, body: dict[str, Any]) -> tuple[int, Any] | None:
-        if found := re.fullmatch(r"POST /issues/(\d+)/comments", order):
+        if match := re.fullmatch(r"POST /issues/(\d+)/comments", order):
             self.asked.append("POST")
-            return 201, self.add(int(found[1]), body["body"], BOT)
-        if found := re.fullmatch(r"PATCH /issues/comments/(\d+)", order):
+            return 201, self.add(int(match[1]), body["body"], BOT)
+        if match := re.fullmatch(r"PATCH /issues/comments/(\d+)", order):
             self.asked.append("PATCH")
-            return 200, _changed(self.comments, "id", int(found[1]), body)
+            return 200, _changed(self.comments, "id", int(match[1]), body)
         if order == "POST /issues":
             self.asked.append("open")
             return 201, self.open(body["body"], BOT, label=",".join(body["labels"]), title=body["title"])
-        if found := re.fullmatch(r"PATCH /issues/(\d+)", order):
+        if match := re.fullmatch(r"PATCH /issues/(\d+)", order):
             self.asked.append("close" if body.get("state") == "closed" else "update")
-            return 200, _changed(self.issues, "number", int(found[1]), body)
-        if found := re.fullmatch(r"POST /actions/workflows/([\w.-]+)/dispatches", order):
+            return 200, _changed(self.issues, "number", int(match[1]), body)
+        if match := re.fullmatch(r"POST /actions/workflows/([\w.-]+)/dispatches", order):
             self.asked.append("start")
-            self.started.append((found[1], body))
+            self.started.append((match[1], body))
             return 204, None
         return None
 
@@ -115,16 +115,16 @@ def serving(fake: FakeGitHub) -> Iterator[FakeGitHub]:
 
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
-            asked = urlsplit(self.path)
+            url = urlsplit(self.path)
             length = int(self.headers.get("Content-Length", 0))
             body = json.loads(self.rfile.read(length)) if length else {}
-            query = {name: values[0] for name, values in parse_qs(asked.query).items()}
+            query = {name: values[0] for name, values in parse_qs(url.query).items()}
             if self.headers["Authorization"] == f"Bearer {TOKEN}":
-                status, content = fake.answer(self.command, asked.path, query, body)
+                status, content = fake.answer(self.command, url.path, query, body)
             else:
                 status, content = 401, {}
             if status >= 400:
-                fake.asked.append(f"{self.command} {asked.path}: {status}")
+                fake.asked.append(f"{self.command} {url.path}: {status}")
             text = b"" if content is None else json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(text)))

@@ -102,9 +102,9 @@ class Hub:
     @property
     def name(self) -> str:
         """The bucket's name."""
-        found = re.search(r"s3://([\w-]+)/dvc", (self.repository.root / ".dvc/config").read_text(encoding="utf-8"))
-        assert found
-        return found[1]
+        match = re.search(r"s3://([\w-]+)/dvc", (self.repository.root / ".dvc/config").read_text(encoding="utf-8"))
+        assert match
+        return match[1]
 
     @property
     def variables(self) -> dict[str, str]:
@@ -132,9 +132,9 @@ class Hub:
         self.reach({**KEYS, "AWS_ENDPOINT_URL": self.s3})
 
     def reach(self, endpoints: Mapping[str, str]) -> None:
-        """Where whoever takes a role finds AWS's services."""
-        told = "".join(f"{name}={value}\n" for name, value in endpoints.items())
-        (self.root / "credentials").write_text(told, encoding="utf-8")
+        """Set where a job that takes a role finds AWS's services."""
+        lines = "".join(f"{name}={value}\n" for name, value in endpoints.items())
+        (self.root / "credentials").write_text(lines, encoding="utf-8")
 
     def keep(self) -> None:
         """Push data, models and registry, as a person does from a laptop."""
@@ -150,10 +150,10 @@ class Hub:
         return Registry(store)
 
     def _run(self, *order: str, **environment: str) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW_"))}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MLFLOW_"))}
         keys = {**KEYS, "AWS_ENDPOINT_URL": self.s3, "PYTHONWARNINGS": "", "PYTHONPATH": "."}
         done = subprocess.run(
-            order, cwd=self.repository.root, env={**kept, **keys, **environment}, capture_output=True, check=False
+            order, cwd=self.repository.root, env={**inherited, **keys, **environment}, capture_output=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -211,7 +211,7 @@ class Hub:
         return boto3.client(service, endpoint_url=self.s3, region_name=REGION, **names)
 
     def state(self) -> dict[str, str]:
-        """The mark of every object in the bucket."""
+        """The ETag of every object in the bucket."""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name)
         return {item["Key"]: item["ETag"] for page in pages for item in page.get("Contents", ())}
 
@@ -231,14 +231,21 @@ class Hub:
     def pull_request(self, base: str, repository: str = REPOSITORY) -> Ran:
         """What GitHub runs for a pull request whose commits were made in a repository: this one, or a fork of it."""
         head = {"sha": self.git("rev-parse", "HEAD"), "ref": "change", "repo": {"full_name": repository}}
-        told = {"number": 7, "base": {"sha": base, "ref": "main"}, "head": head}
-        return self.act("pull_request", "pull-request", {"pull_request": told})
+        request = {"number": 7, "base": {"sha": base, "ref": "main"}, "head": head}
+        return self.act("pull_request", "pull-request", {"pull_request": request})
 
     def act(self, event_name: str, workflow: str, event: Mapping[str, Any], api: str = "", **variables: str) -> Ran:
         """Run one workflow file for one event; GitHub is at the address `api`, `variables` are set besides."""
-        told = self.root / "event.json"
-        told.write_text(json.dumps({"repository": {"full_name": REPOSITORY}, **event}), encoding="utf-8")
-        order = [str(ACT), event_name, "--workflows", f".github/workflows/{workflow}.yml", "--eventpath", str(told)]
+        event_file = self.root / "event.json"
+        event_file.write_text(json.dumps({"repository": {"full_name": REPOSITORY}, **event}), encoding="utf-8")
+        order = [
+            str(ACT),
+            event_name,
+            "--workflows",
+            f".github/workflows/{workflow}.yml",
+            "--eventpath",
+            str(event_file),
+        ]
         order += ["--platform", "ubuntu-latest=-self-hosted", "--no-cache-server", "--json"]
         environment = {
             "HUB": str(self.root),
@@ -272,11 +279,11 @@ class Hub:
 
 def _wheels() -> dict[str, str]:
     """Where uv finds the function's wheels, as on this machine: nothing that was fetched once is fetched again."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "SSL_CERT_"))}
-    return {"UV_CACHE_DIR": str(Path.home() / ".cache/uv"), **kept}
+    inherited = {name: value for name, value in os.environ.items() if name.startswith(("UV_", "SSL_CERT_"))}
+    return {"UV_CACHE_DIR": str(Path.home() / ".cache/uv"), **inherited}
 
 
 def _stand_ins() -> dict[str, Path]:
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / ".github").rglob("*.yml")]
-    found = {(use["action"], use["sha"], use["name"]) for text in texts for use in USES.finditer(text)}
-    return {f"{action}@{sha}": ACTIONS / name for action, sha, name in found if (ACTIONS / name).is_dir()}
+    pinned = {(use["action"], use["sha"], use["name"]) for text in texts for use in USES.finditer(text)}
+    return {f"{action}@{sha}": ACTIONS / name for action, sha, name in pinned if (ACTIONS / name).is_dir()}

@@ -46,7 +46,7 @@ def statements(policies: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]
 
 def _filled(pattern: str, context: Context) -> str:
     """A pattern with its variables filled in; one that has no value makes it match nothing."""
-    return re.sub(r"\$\{(.+?)\}", lambda found: context.get(found[1], "\0"), pattern)
+    return re.sub(r"\$\{(.+?)\}", lambda variable: context.get(variable[1], "\0"), pattern)
 
 
 def _like(pattern: str, text: str) -> bool:
@@ -61,10 +61,10 @@ def _meets(condition: Mapping[str, Mapping[str, Any]], context: Context) -> bool
     )
 
 
-def _holds(operator: str, values: list[str], found: str | None) -> bool:
-    if operator.endswith("IfExists") and found is None:
+def _holds(operator: str, values: list[str], actual: str | None) -> bool:
+    if operator.endswith("IfExists") and actual is None:
         return True
-    if found is None:
+    if actual is None:
         return False
     compare = {"StringEquals": str.__eq__, "StringLike": _like, "ArnLike": _like, "Bool": str.__eq__}
-    return any(compare[operator.removesuffix("IfExists")](value, found) for value in values)
+    return any(compare[operator.removesuffix("IfExists")](value, actual) for value in values)

@@ -11,7 +11,7 @@ import pytest
 from pipeline.files import digest
 from pipeline.ship import bundle
 from pipeline.ship.emulate import EmulatedFunction, emulated, template_environment
-from tests.fakes.lambda_endpoint import VERSION, endpoint
+from tests.fakes.hook_endpoints import VERSION, hook_endpoints
 from tests.paths import ROOT
 
 pytestmark = pytest.mark.xdist_group("built")
@@ -30,7 +30,7 @@ def hook(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def judged(hook: Path, function: EmulatedFunction | None, tools: Path, seconds: float = 35) -> tuple[str, list[str]]:
     """The status that CodeDeploy got, and the differences that the hook found."""
-    with endpoint(function) as aws:
+    with hook_endpoints(function) as aws:
         environment = {
             "NEW_VERSION": VERSION,
             "AWS_ENDPOINT_URL": aws.address,
@@ -41,7 +41,7 @@ def judged(hook: Path, function: EmulatedFunction | None, tools: Path, seconds: 
         }
         with emulated(hook, environment, tools, handler=HANDLER) as running:
             answer = running.invoke(EVENT)
-        assert aws.told == [
+        assert aws.statuses == [
             {"deploymentId": "d-1", "lifecycleEventHookExecutionId": "hook-1", "status": answer["status"]}
         ]
     return answer["status"], answer["differences"]

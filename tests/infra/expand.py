@@ -28,12 +28,12 @@ def main() -> None:
         code = resource["Properties"].get("CodeUri", "s3://")
         if not code.startswith("s3://"):  # as `sam package` leaves it
             resource["Properties"]["CodeUri"] = f"s3://artifacts/{code}"
-    found: dict[str, int] = {}
+    templates: dict[str, int] = {}
     numbers = []
     for parameters in json.load(sys.stdin):
         expanded = json.dumps(transform(copy.deepcopy(parsed), parameters, NoManagedPolicies()), sort_keys=True)
-        numbers.append(found.setdefault(expanded, len(found)))
-    json.dump({"templates": [json.loads(text) for text in found], "numbers": numbers}, sys.stdout)
+        numbers.append(templates.setdefault(expanded, len(templates)))
+    json.dump({"templates": [json.loads(text) for text in templates], "numbers": numbers}, sys.stdout)
 
 
 main()

@@ -12,7 +12,7 @@ from lambda_api.service import Service
 from lambda_api.telemetry import Telemetry
 from tests.fakes.cloudformation import Stack
 
-Deployed = Callable[..., Stack]
+MakeStack = Callable[..., Stack]
 Metric = tuple[str, str, frozenset[str]]
 
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-metrics.html
@@ -37,8 +37,8 @@ def metrics_of(lines: list[dict[str, Any]]) -> set[Metric]:
 
 
 @pytest.fixture(scope="module")
-def stack(deployed: Deployed) -> Stack:
-    return deployed(AlarmEmail="ada@example.org")
+def stack(make_stack: MakeStack) -> Stack:
+    return make_stack(AlarmEmail="ada@example.org")
 
 
 @pytest.fixture
@@ -90,8 +90,8 @@ def test_every_alarm_is_seen_within_a_canary_is_quiet_without_traffic_and_tells_
         assert alarm["AlarmName"].startswith("obesity-levels-dev-")
 
 
-def test_without_an_address_alarms_still_stop_a_canary(deployed: Deployed) -> None:
-    alarms = deployed().of("AWS::CloudWatch::Alarm")
+def test_without_an_address_alarms_still_stop_a_canary(make_stack: MakeStack) -> None:
+    alarms = make_stack().of("AWS::CloudWatch::Alarm")
 
     assert len(alarms) == 5
     assert not any("AlarmActions" in alarm for alarm in alarms.values())
@@ -152,9 +152,9 @@ def test_every_metric_on_the_dashboard_exists(stack: Stack, existing: set[Metric
         names = frozenset(item for item in dimensions[::2] if isinstance(item, str))
         assert (namespace, name, names) in existing
     for (search,) in [metric for metric in drawn if isinstance(metric[0], dict)]:
-        found = re.match(r"SEARCH\('\{\"(.+)\",(\w+)\} MetricName=\"(\w+)\"'", search["expression"])
-        assert found is not None
-        assert (found[1], found[3], frozenset({found[2]})) in existing
+        match = re.match(r"SEARCH\('\{\"(.+)\",(\w+)\} MetricName=\"(\w+)\"'", search["expression"])
+        assert match is not None
+        assert (match[1], match[3], frozenset({match[2]})) in existing
 
 
 def fields(line: dict[str, Any], prefix: str = "") -> set[str]:

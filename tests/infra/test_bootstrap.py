@@ -42,7 +42,7 @@ NEVER = "inf"
 
 
 @dataclass(frozen=True)
-class Made:
+class MotoStack:
     """The stack on a moto server."""
 
     address: str
@@ -57,18 +57,18 @@ class Made:
     def keys(self, role: str) -> dict[str, str]:
         """What a workflow gets for its token."""
         arn = self.outputs[f"{role}Arn"]
-        given = self.client("sts").assume_role_with_web_identity(
+        credentials = self.client("sts").assume_role_with_web_identity(
             RoleArn=arn, RoleSessionName="test", WebIdentityToken="not looked at by moto"
         )["Credentials"]
         return {
-            "aws_access_key_id": given["AccessKeyId"],
-            "aws_secret_access_key": given["SecretAccessKey"],
-            "aws_session_token": given["SessionToken"],
+            "aws_access_key_id": credentials["AccessKeyId"],
+            "aws_secret_access_key": credentials["SecretAccessKey"],
+            "aws_session_token": credentials["SessionToken"],
         }
 
     def roles_count(self, after: str) -> None:
         """Check roles after so many more requests; `inf` for never."""
-        order = urllib.request.Request(f"{self.address}/moto-api/reset-auth", after.encode(), {"Content-Type": "text"})  # noqa: S310  our own
+        order = urllib.request.Request(f"{self.address}/moto-api/reset-auth", after.encode(), {"Content-Type": "text"})  # noqa: S310  moto
         urllib.request.urlopen(order).close()  # noqa: S310
 
     @contextmanager
@@ -82,7 +82,7 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made(moto: str) -> Made:
+def moto_stack(moto: str) -> MotoStack:
     """The one-time stack of ada's repository."""
     parameters = OWNER | NUMBERS
     client = boto3.client(
@@ -104,17 +104,17 @@ def made(moto: str) -> Made:
     resources = client.list_stack_resources(StackName="obesity-levels-bootstrap")["StackResourceSummaries"]
     names = {item["LogicalResourceId"]: item.get("PhysicalResourceId", "") for item in resources}
     names |= {"Bucket": outputs["BucketName"], "Bucket.Arn": f"arn:aws:s3:::{outputs['BucketName']}"}
-    found = Made(moto, outputs, Stack(read("infra/bootstrap.yaml"), parameters, names))
-    complete(found, names)
-    return found
+    bootstrapped = MotoStack(moto, outputs, Stack(read("infra/bootstrap.yaml"), parameters, names))
+    complete(bootstrapped, names)
+    return bootstrapped
 
 
-def complete(made: Made, names: Mapping[str, str]) -> None:
+def complete(moto_stack: MotoStack, names: Mapping[str, str]) -> None:
     """Make what moto's CloudFormation leaves out."""
-    iam, s3, resources = made.client("iam"), made.client("s3"), made.stack.resources
+    iam, s3, resources = moto_stack.client("iam"), moto_stack.client("s3"), moto_stack.stack.resources
     provider, bucket = resources["GitHub"]["Properties"], resources["Bucket"]["Properties"]
     iam.create_open_id_connect_provider(Url=provider["Url"], ClientIDList=provider["ClientIdList"])
-    for name, role in made.stack.of("AWS::IAM::Role").items():
+    for name, role in moto_stack.stack.of("AWS::IAM::Role").items():
         for policy in role["ManagedPolicyArns"]:
             iam.attach_role_policy(RoleName=names[name], PolicyArn=policy)
         for policy in role.get("Policies", []):  # made by CloudFormation, moto cannot read them
@@ -141,8 +141,8 @@ def lifecycle(rule: dict[str, Any]) -> dict[str, Any]:
     return s3_rule
 
 
-def test_the_bucket_keeps_what_was_replaced_for_a_while_is_encrypted_and_private(made: Made) -> None:
-    s3, bucket = made.client("s3"), made.outputs["BucketName"]
+def test_the_bucket_keeps_what_was_replaced_for_a_while_is_encrypted_and_private(moto_stack: MotoStack) -> None:
+    s3, bucket = moto_stack.client("s3"), moto_stack.outputs["BucketName"]
 
     encryption = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"][0]
     assert encryption["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
@@ -155,13 +155,13 @@ def test_the_bucket_keeps_what_was_replaced_for_a_while_is_encrypted_and_private
     ]
     assert rules[0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 90}
     assert not any("Days" in rule.get("Expiration", {}) for rule in rules)  # nothing current goes
-    assert made.stack.resources["Bucket"]["DeletionPolicy"] == "Retain"
+    assert moto_stack.stack.resources["Bucket"]["DeletionPolicy"] == "Retain"
 
 
-def test_the_bucket_refuses_connections_that_are_not_encrypted_or_in_an_old_way(made: Made) -> None:
+def test_the_bucket_refuses_connections_that_are_not_encrypted_or_in_an_old_way(moto_stack: MotoStack) -> None:
     """The policy stays only for this test: moto's own connections are not encrypted."""
-    s3, bucket = made.client("s3"), made.outputs["BucketName"]
-    document = made.stack.resources["BucketPolicy"]["Properties"]["PolicyDocument"]
+    s3, bucket = moto_stack.client("s3"), moto_stack.outputs["BucketName"]
+    document = moto_stack.stack.resources["BucketPolicy"]["Properties"]["PolicyDocument"]
     s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(document))
     try:
         policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
@@ -178,8 +178,8 @@ def test_the_bucket_refuses_connections_that_are_not_encrypted_or_in_an_old_way(
     ]
 
 
-def test_an_older_version_of_an_object_can_be_read_again(made: Made) -> None:
-    s3, bucket = made.client("s3"), made.outputs["BucketName"]
+def test_an_older_version_of_an_object_can_be_read_again(moto_stack: MotoStack) -> None:
+    s3, bucket = moto_stack.client("s3"), moto_stack.outputs["BucketName"]
     first = s3.put_object(Bucket=bucket, Key="registry/state.json", Body=b"1")["VersionId"]
     s3.put_object(Bucket=bucket, Key="registry/state.json", Body=b"2")
 
@@ -191,11 +191,13 @@ def test_an_older_version_of_an_object_can_be_read_again(made: Made) -> None:
     ("role", "reads", "writes"),
     [("ReadRole", True, False), ("PublishRole", True, True)],
 )
-def test_a_role_does_its_work_in_the_bucket_and_no_more(made: Made, role: str, *, reads: bool, writes: bool) -> None:
-    bucket = made.outputs["BucketName"]
+def test_a_role_does_its_work_in_the_bucket_and_no_more(
+    moto_stack: MotoStack, role: str, *, reads: bool, writes: bool
+) -> None:
+    bucket = moto_stack.outputs["BucketName"]
     for key in ("dvc/files/md5/aa/bb", "sam/prod/artifact"):
-        made.client("s3").put_object(Bucket=bucket, Key=key, Body=b"there")
-    s3 = made.client("s3", **made.keys(role))
+        moto_stack.client("s3").put_object(Bucket=bucket, Key=key, Body=b"there")
+    s3 = moto_stack.client("s3", **moto_stack.keys(role))
 
     def done(order: str, key: str) -> str:
         try:
@@ -204,7 +206,7 @@ def test_a_role_does_its_work_in_the_bucket_and_no_more(made: Made, role: str, *
             return str(error.response["Error"]["Code"])
         return "done"
 
-    with made.only_what_roles_allow():
+    with moto_stack.only_what_roles_allow():
         assert (done("get_object", "dvc/files/md5/aa/bb") == "done") == reads
         assert done("get_object", "dvc/files/md5/aa/missing") == "NoSuchKey"
         assert done("get_object", "sam/prod/artifact") == "AccessDenied"
@@ -213,9 +215,9 @@ def test_a_role_does_its_work_in_the_bucket_and_no_more(made: Made, role: str, *
         assert done("delete_object", "dvc/files/md5/aa/bb") == "AccessDenied"
 
 
-def test_the_roles_that_github_takes_are_there_and_trust_its_provider(made: Made) -> None:
-    iam = made.client("iam")
-    roles = {name: arn.rpartition("/")[2] for name, arn in made.outputs.items() if name.endswith("RoleArn")}
+def test_the_roles_that_github_takes_are_there_and_trust_its_provider(moto_stack: MotoStack) -> None:
+    iam = moto_stack.client("iam")
+    roles = {name: arn.rpartition("/")[2] for name, arn in moto_stack.outputs.items() if name.endswith("RoleArn")}
 
     (provider,) = iam.list_open_id_connect_providers()["OpenIDConnectProviderList"]
     assert provider["Arn"].endswith("oidc-provider/token.actions.githubusercontent.com")
@@ -227,36 +229,36 @@ def test_the_roles_that_github_takes_are_there_and_trust_its_provider(made: Made
         "ReadRoleArn",
     ]
     for output, name in roles.items():
-        expected = made.stack.resources[output.removesuffix("Arn")]["Properties"]
+        expected = moto_stack.stack.resources[output.removesuffix("Arn")]["Properties"]
         actual = iam.get_role(RoleName=name)["Role"]
         conditions = [statement["Condition"] for statement in actual["AssumeRolePolicyDocument"]["Statement"]]
         assert conditions == [statement["Condition"] for statement in expected["AssumeRolePolicyDocument"]["Statement"]]
         assert actual["Tags"] == expected["Tags"]
-    boundary = iam.get_policy(PolicyArn=f"arn:aws:iam::123456789012:policy/{made.outputs['PermissionsBoundary']}")
+    boundary = iam.get_policy(PolicyArn=f"arn:aws:iam::123456789012:policy/{moto_stack.outputs['PermissionsBoundary']}")
     assert boundary["Policy"]["PolicyName"] == "obesity-levels-boundary"
 
 
-def shell(made: Made, role: str) -> dict[str, str]:
+def shell(moto_stack: MotoStack, role: str) -> dict[str, str]:
     """The environment of a workflow that took a role."""
-    return {name.upper(): value for name, value in made.keys(role).items()} | {
-        "AWS_ENDPOINT_URL": made.address,
+    return {name.upper(): value for name, value in moto_stack.keys(role).items()} | {
+        "AWS_ENDPOINT_URL": moto_stack.address,
         "AWS_DEFAULT_REGION": REGION,
     }
 
 
 def test_main_publishes_the_registry_and_a_pull_request_reads_it_and_cannot_write(
-    made: Made, two_versions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    moto_stack: MotoStack, two_versions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy_registry(two_versions, tmp_path / "main", "*.onnx")
     mine, theirs = (Registry(f"sqlite:///{tmp_path}/{name}/mlflow.db") for name in ("main", "pull request"))
-    publish, review = shell(made, "PublishRole"), shell(made, "ReadRole")
-    url = made.outputs["RegistryUrl"]
+    publish, review = shell(moto_stack, "PublishRole"), shell(moto_stack, "ReadRole")
+    url = moto_stack.outputs["RegistryUrl"]
 
     def become(keys: Mapping[str, str]) -> None:
         for name, value in keys.items():
             monkeypatch.setenv(name, value)
 
-    with made.only_what_roles_allow():
+    with moto_stack.only_what_roles_allow():
         become(publish)
         assert push(mine.store, url).sequence == 1
         become(review)
@@ -267,8 +269,8 @@ def test_main_publishes_the_registry_and_a_pull_request_reads_it_and_cannot_writ
     assert {version.number for version in theirs.versions(NAME)} == {1, 2}
 
 
-def test_dvc_pushes_as_main_and_pulls_as_a_pull_request(made: Made, tmp_path: Path) -> None:
-    publish, review = shell(made, "PublishRole"), shell(made, "ReadRole")
+def test_dvc_pushes_as_main_and_pulls_as_a_pull_request(moto_stack: MotoStack, tmp_path: Path) -> None:
+    publish, review = shell(moto_stack, "PublishRole"), shell(moto_stack, "ReadRole")
     here, there = tmp_path / "here", tmp_path / "there"
 
     def dvc(folder: Path, *arguments: str, **keys: str) -> None:
@@ -281,9 +283,9 @@ def test_dvc_pushes_as_main_and_pulls_as_a_pull_request(made: Made, tmp_path: Pa
     dvc(here, "init", "--no-scm", "-q")
     (here / "data.csv").write_text("a,b\n1,2\n")
     dvc(here, "add", "-q", "data.csv")
-    dvc(here, "remote", "add", "--default", "storage", made.outputs["DvcUrl"])
+    dvc(here, "remote", "add", "--default", "storage", moto_stack.outputs["DvcUrl"])
     shutil.copytree(here, there, ignore=shutil.ignore_patterns("cache", "data.csv"))
-    with made.only_what_roles_allow():
+    with moto_stack.only_what_roles_allow():
         dvc(here, "push", "-q", **publish)
         dvc(there, "pull", "-q", **review)
     assert (there / "data.csv").read_text() == "a,b\n1,2\n"

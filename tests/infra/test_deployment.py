@@ -108,10 +108,10 @@ def test_the_champion_is_deployed_judged_and_answers_over_http_with_its_golden_a
 
 def test_the_golden_records_were_asked_with_a_signature(place: Place, first: subprocess.CompletedProcess[str]) -> None:
     assert first.returncode == 0
-    asked = [(item["rawPath"], item["headers"]["authorization"]) for item in place.account.requests]
-    assert [path for path, _ in asked] == ["/model_info", "/predict", "/predict_batch"]
-    assert all(text.startswith("AWS4-HMAC-SHA256 Credential=testing/") for _, text in asked)
-    assert all("/eu-central-1/execute-api/aws4_request" in text for _, text in asked)
+    requests = [(item["rawPath"], item["headers"]["authorization"]) for item in place.account.requests]
+    assert [path for path, _ in requests] == ["/model_info", "/predict", "/predict_batch"]
+    assert all(text.startswith("AWS4-HMAC-SHA256 Credential=testing/") for _, text in requests)
+    assert all("/eu-central-1/execute-api/aws4_request" in text for _, text in requests)
 
 
 def test_the_same_again_changes_nothing(place: Place, first: subprocess.CompletedProcess[str]) -> None:
@@ -280,24 +280,24 @@ def test_a_stack_that_is_busy_or_stuck_is_left_alone(
     place: Place, second: subprocess.CompletedProcess[str], status: str, code: int, words: str
 ) -> None:
     assert second.returncode == 0
-    kept = place.account.stacks["obesity-levels-dev"]
-    before, events = kept.status, len(kept.events)
-    kept.status = status
+    stack = place.account.stacks["obesity-levels-dev"]
+    before, events = stack.status, len(stack.events)
+    stack.status = status
     done = place.run("deploy", "--stage", "dev")
-    kept.status = before
+    stack.status = before
     assert done.returncode == code
     assert words in done.stderr
-    assert len(kept.events) == events
+    assert len(stack.events) == events
 
 
 def test_a_rollback_waits_for_a_deployment_that_is_running(
     place: Place, second: subprocess.CompletedProcess[str]
 ) -> None:
     assert second.returncode == 0
-    kept = place.account.stacks["obesity-levels-dev"]
-    before, kept.status = kept.status, "UPDATE_IN_PROGRESS"
+    stack = place.account.stacks["obesity-levels-dev"]
+    before, stack.status = stack.status, "UPDATE_IN_PROGRESS"
     done = place.run("rollback", "--stage", "dev", "--to", "1", "--why", "in a hurry")
-    kept.status = before
+    stack.status = before
     assert done.returncode == 2
     assert "is being deployed now (UPDATE_IN_PROGRESS): stop that deployment in CodeDeploy" in done.stderr
 

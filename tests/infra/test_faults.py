@@ -28,7 +28,7 @@ def answering(code: str, status: int) -> Iterator[str]:
         "<RequestId>1</RequestId></ErrorResponse>"
     ).encode()
 
-    class Door(BaseHTTPRequestHandler):
+    class ErrorHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(status)
@@ -40,7 +40,7 @@ def answering(code: str, status: int) -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), ErrorHandler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()

@@ -14,7 +14,7 @@ from tests.fakes.iam import listed, statements
 from tests.fixtures.templates import allowed
 from tests.infra.roles import NUMBERS, bootstrap, everything, may, policies
 
-Deployed = Callable[..., Stack]
+MakeStack = Callable[..., Stack]
 # Missing in AWS's list: its own guides (SAM's on gradual deployments, the CDK) name the deployment group.
 NARROWER_THAN_LISTED = {"codedeploy:PutLifecycleEventHookExecutionStatus"}
 
@@ -26,9 +26,9 @@ SERVICES: dict[str, Any] = json.loads(
 
 
 @pytest.fixture(scope="module")
-def stacks(deployed: Deployed) -> list[Stack]:
+def stacks(make_stack: MakeStack) -> list[Stack]:
     """Both templates with everything in them switched on."""
-    return [deployed(Tracing="Active", AlarmEmail="ada@example.org"), bootstrap(**NUMBERS)]
+    return [make_stack(Tracing="Active", AlarmEmail="ada@example.org"), bootstrap(**NUMBERS)]
 
 
 def test_no_action_is_a_wildcard_and_a_resource_is_one_only_where_aws_knows_nothing_narrower(
@@ -51,9 +51,9 @@ def test_a_managed_policy_is_as_short_as_aws_asks(stacks: list[Stack]) -> None:
 
 
 @pytest.mark.parametrize("stage", allowed("Stage"))
-def test_the_boundary_allows_everything_that_a_role_of_the_stack_may_do(deployed: Deployed, stage: str) -> None:
+def test_the_boundary_allows_everything_that_a_role_of_the_stack_may_do(make_stack: MakeStack, stage: str) -> None:
     boundary = bootstrap().resources["Boundary"]["Properties"]["PolicyDocument"]
-    stack = deployed(Stage=stage, Tracing="Active")
+    stack = make_stack(Stage=stage, Tracing="Active")
 
     asked = [
         (action, resource)
@@ -69,18 +69,18 @@ def test_the_boundary_allows_everything_that_a_role_of_the_stack_may_do(deployed
         assert may([boundary], action, concrete, stage="other") != of_this_stage_only, (action, resource)
 
 
-def test_every_role_of_the_stack_takes_the_boundary_that_is_named(deployed: Deployed) -> None:
-    roles = deployed(PermissionsBoundary="obesity-levels-boundary").of("AWS::IAM::Role")
+def test_every_role_of_the_stack_takes_the_boundary_that_is_named(make_stack: MakeStack) -> None:
+    roles = make_stack(PermissionsBoundary="obesity-levels-boundary").of("AWS::IAM::Role")
 
     assert set(roles) == {"ApiFunctionRole", "GoldenHookRole", "CodeDeployRole"}
     assert {role["PermissionsBoundary"] for role in roles.values()} == {
         "arn:aws:iam::123456789012:policy/obesity-levels-boundary"
     }
-    assert not any("PermissionsBoundary" in role for role in deployed().of("AWS::IAM::Role").values())
+    assert not any("PermissionsBoundary" in role for role in make_stack().of("AWS::IAM::Role").values())
 
 
-def test_the_hook_may_invoke_this_function_and_report_to_this_deployment_only(deployed: Deployed) -> None:
-    documents = policies(deployed(), "GoldenHookRole")
+def test_the_hook_may_invoke_this_function_and_report_to_this_deployment_only(make_stack: MakeStack) -> None:
+    documents = policies(make_stack(), "GoldenHookRole")
     group = f"arn:aws:codedeploy:{ACCOUNT}:deploymentgroup:"
     mine = "obesity-levels-dev-ServerlessDeploymentApplication-1A/obesity-levels-dev-ApiFunctionDeploymentGroup-1A"
     tell = "codedeploy:PutLifecycleEventHookExecutionStatus"
@@ -136,8 +136,8 @@ UNUSED = {
 }
 
 
-def test_a_deployer_may_do_all_that_cloudformation_needs_for_the_types_of_the_stack(deployed: Deployed) -> None:
-    stack = deployed(
+def test_a_deployer_may_do_all_that_cloudformation_needs_for_the_types_of_the_stack(make_stack: MakeStack) -> None:
+    stack = make_stack(
         AlarmEmail="ada@example.org", MonthlyBudget="20", AuthMode="jwt", JwtIssuer="https://i", JwtAudience="a"
     )
     granted = {

@@ -13,7 +13,7 @@ from lambda_api.settings import Settings
 from tests.fakes.cloudformation import Stack
 from tests.fixtures.templates import JWT
 
-Deployed = Callable[..., Stack]
+MakeStack = Callable[..., Stack]
 
 PROTECTED = {"POST /predict", "POST /predict_batch", "GET /model_info"}
 PUBLIC = {"GET /", "GET /health", "GET /ui", "GET /docs", "GET /docs/{name}", "GET /openapi.json"}
@@ -36,11 +36,11 @@ def of_the_application() -> set[str]:
     }
 
 
-def test_each_route_of_the_application_is_decided_upon_and_declared_and_nothing_else_is(deployed: Deployed) -> None:
+def test_each_route_of_the_application_is_decided_upon_and_declared_and_nothing_else_is(make_stack: MakeStack) -> None:
     """A catch-all that is public would carry an encoded path past the lock of the route that it decodes to."""
     assert of_the_application() == PROTECTED | PUBLIC
     for parameters in MODES.values():
-        assert routes(deployed(**parameters)).keys() == PROTECTED | PUBLIC
+        assert routes(make_stack(**parameters)).keys() == PROTECTED | PUBLIC
 
 
 @pytest.mark.parametrize(
@@ -52,18 +52,18 @@ def test_each_route_of_the_application_is_decided_upon_and_declared_and_nothing_
     ],
 )
 def test_predictions_are_locked_as_the_mode_says_and_pages_are_open(
-    deployed: Deployed, mode: str, lock: dict[str, str]
+    make_stack: MakeStack, mode: str, lock: dict[str, str]
 ) -> None:
     common = {"ApiId": "Api", "Target": "integrations/Integration"}
 
-    assert routes(deployed(**MODES[mode])) == {
+    assert routes(make_stack(**MODES[mode])) == {
         **dict.fromkeys(PROTECTED, common | lock),
         **{route: common | {"AuthorizationType": "NONE"} for route in PUBLIC},
     }
 
 
-def test_a_token_counts_only_from_its_issuer_and_for_this_service(deployed: Deployed) -> None:
-    assert deployed(**JWT).resources["JwtAuthorizer"]["Properties"] == {
+def test_a_token_counts_only_from_its_issuer_and_for_this_service(make_stack: MakeStack) -> None:
+    assert make_stack(**JWT).resources["JwtAuthorizer"]["Properties"] == {
         "ApiId": "Api",
         "Name": "jwt",
         "AuthorizerType": "JWT",
@@ -72,8 +72,8 @@ def test_a_token_counts_only_from_its_issuer_and_for_this_service(deployed: Depl
     }
 
 
-def test_the_api_asks_the_alias_and_only_this_api_may(deployed: Deployed) -> None:
-    stack = deployed()
+def test_the_api_asks_the_alias_and_only_this_api_may(make_stack: MakeStack) -> None:
+    stack = make_stack()
 
     integration = stack.resources["Integration"]["Properties"]
     assert (integration["IntegrationUri"], integration["PayloadFormatVersion"]) == ("ApiFunctionAliaslive", "2.0")
@@ -86,19 +86,19 @@ def test_the_api_asks_the_alias_and_only_this_api_may(deployed: Deployed) -> Non
     }
 
 
-def test_the_gateway_waits_for_the_function_as_long_as_that_may_take(deployed: Deployed) -> None:
-    stack = deployed()
+def test_the_gateway_waits_for_the_function_as_long_as_that_may_take(make_stack: MakeStack) -> None:
+    stack = make_stack()
 
     waits = stack.resources["Integration"]["Properties"]["TimeoutInMillis"]
     assert waits == 1000 * stack.resources["ApiFunction"]["Properties"]["Timeout"]
 
 
 def test_the_gateway_answers_preflights_where_origins_are_named_and_no_page_may_call_otherwise(
-    deployed: Deployed,
+    make_stack: MakeStack,
 ) -> None:
     """A preflight carries no credentials, so a protected route could not answer it."""
-    assert "CorsConfiguration" not in deployed().resources["Api"]["Properties"]
-    api = deployed(CorsOrigins="https://a.example,http://localhost:5173").resources["Api"]["Properties"]
+    assert "CorsConfiguration" not in make_stack().resources["Api"]["Properties"]
+    api = make_stack(CorsOrigins="https://a.example,http://localhost:5173").resources["Api"]["Properties"]
     assert api["CorsConfiguration"] == {
         "AllowOrigins": ["https://a.example", "http://localhost:5173"],
         "AllowMethods": ["GET", "POST"],
@@ -115,15 +115,15 @@ def test_the_gateway_answers_preflights_where_origins_are_named_and_no_page_may_
     }
 
 
-def test_the_stage_has_no_name_in_its_paths_and_limits_what_comes(deployed: Deployed) -> None:
-    stage = deployed(ThrottlingRate="50", ThrottlingBurst="80").resources["ApiStage"]["Properties"]
+def test_the_stage_has_no_name_in_its_paths_and_limits_what_comes(make_stack: MakeStack) -> None:
+    stage = make_stack(ThrottlingRate="50", ThrottlingBurst="80").resources["ApiStage"]["Properties"]
 
     assert (stage["StageName"], stage["AutoDeploy"]) == ("$default", True)
     assert stage["DefaultRouteSettings"] == {"ThrottlingRateLimit": "50", "ThrottlingBurstLimit": "80"}
 
 
-def test_the_access_log_is_json_and_says_nothing_of_the_caller_or_what_was_asked(deployed: Deployed) -> None:
-    stage = deployed().resources["ApiStage"]["Properties"]
+def test_the_access_log_is_json_and_says_nothing_of_the_caller_or_what_was_asked(make_stack: MakeStack) -> None:
+    stage = make_stack().resources["ApiStage"]["Properties"]
 
     assert stage["AccessLogSettings"]["DestinationArn"] == "AccessLogGroup.Arn"
     assert json.loads(stage["AccessLogSettings"]["Format"]) == {

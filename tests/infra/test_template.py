@@ -10,15 +10,15 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from tests.fakes.cloudformation import Stack
-from tests.fixtures.templates import JWT, RELEASE, Expanded, allowed, expansions, read
+from tests.fixtures.templates import JWT, RELEASE, ExpandedTemplates, allowed, expansions, read
 from tests.paths import ROOT
 
-Deployed = Callable[..., Stack]
+MakeStack = Callable[..., Stack]
 
 EMAIL = "ada@example.org"
 
 
-def test_sam_itself_reads_only_how_traffic_moves_and_the_release(expanded: Expanded) -> None:
+def test_sam_itself_reads_only_how_traffic_moves_and_the_release(expanded: ExpandedTemplates) -> None:
     results: dict[tuple[str, str], set[int]] = {}
     for parameters, number in zip(expansions(), expanded.numbers, strict=True):
         results.setdefault((parameters["Canary"], parameters["Release"]), set()).add(number)
@@ -27,7 +27,7 @@ def test_sam_itself_reads_only_how_traffic_moves_and_the_release(expanded: Expan
     assert {len(numbers) for numbers in results.values()} == {1}
 
 
-def test_every_combination_of_parameters_resolves_without_a_dangling_name(deployed: Deployed) -> None:
+def test_every_combination_of_parameters_resolves_without_a_dangling_name(make_stack: MakeStack) -> None:
     choices: list[list[dict[str, str]]] = [
         [{"AuthMode": "iam"}, JWT, {"AuthMode": "none"}],
         [{}, {"CorsOrigins": "https://a.example,https://b.example"}],
@@ -41,7 +41,7 @@ def test_every_combination_of_parameters_resolves_without_a_dangling_name(deploy
     ]
     for chosen in itertools.product(*choices):
         parameters = {name: value for choice in chosen for name, value in choice.items()}
-        stack = deployed(**parameters)  # a name that is not there raises
+        stack = make_stack(**parameters)  # a name that is not there raises
 
         assert stack.refusals() == []
         assert len(stack.of("AWS::ApiGatewayV2::Authorizer")) == (parameters["AuthMode"] == "jwt")
@@ -102,9 +102,9 @@ def test_the_api_needs_credentials_by_default() -> None:
 
 @pytest.mark.parametrize("canary", allowed("Canary"))
 def test_traffic_moves_as_the_parameter_says_and_alarms_and_failures_move_it_back(
-    deployed: Deployed, canary: str
+    make_stack: MakeStack, canary: str
 ) -> None:
-    stack = deployed(Canary=canary)
+    stack = make_stack(Canary=canary)
 
     ((_, group),) = stack.of("AWS::CodeDeploy::DeploymentGroup").items()
     assert group["DeploymentConfigName"] == f"CodeDeployDefault.Lambda{canary}"
@@ -116,8 +116,8 @@ def test_traffic_moves_as_the_parameter_says_and_alarms_and_failures_move_it_bac
     assert {alarm["Name"] for alarm in group["AlarmConfiguration"]["Alarms"]} == set(stack.of("AWS::CloudWatch::Alarm"))
 
 
-def test_the_golden_hook_runs_before_traffic_moves_and_knows_the_new_version(deployed: Deployed) -> None:
-    stack = deployed()
+def test_the_golden_hook_runs_before_traffic_moves_and_knows_the_new_version(make_stack: MakeStack) -> None:
+    stack = make_stack()
 
     ((version, _),) = stack.of("AWS::Lambda::Version").items()
     alias = stack.resources["ApiFunctionAliaslive"]
@@ -136,7 +136,7 @@ def test_the_golden_hook_runs_before_traffic_moves_and_knows_the_new_version(dep
     assert hook["Timeout"] >= 3 * (stack.resources["ApiFunction"]["Properties"]["Timeout"] + 5)
 
 
-def test_another_release_is_another_version_even_of_the_same_code(expanded: Expanded) -> None:
+def test_another_release_is_another_version_even_of_the_same_code(expanded: ExpandedTemplates) -> None:
     """SAM names a version by its code alone; without a release, new parameters take no effect."""
 
     def version(release: str) -> tuple[str, Any]:
@@ -149,24 +149,24 @@ def test_another_release_is_another_version_even_of_the_same_code(expanded: Expa
     assert version("")[1] == version(RELEASE)[1]
 
 
-def test_the_function_itself_changes_with_the_release_or_lambda_would_publish_nothing(deployed: Deployed) -> None:
+def test_the_function_itself_changes_with_the_release_or_lambda_would_publish_nothing(make_stack: MakeStack) -> None:
     variables = [
-        deployed(**parameters).resources["ApiFunction"]["Properties"]["Environment"]["Variables"].get("RELEASE")
+        make_stack(**parameters).resources["ApiFunction"]["Properties"]["Environment"]["Variables"].get("RELEASE")
         for parameters in ({}, {"Release": RELEASE})
     ]
     assert variables == [None, RELEASE]
 
 
-def test_an_old_version_outlives_the_stack_update_that_replaces_it(deployed: Deployed) -> None:
-    ((name, properties),) = deployed(Release=RELEASE, ModelDescription="model 3").of("AWS::Lambda::Version").items()
+def test_an_old_version_outlives_the_stack_update_that_replaces_it(make_stack: MakeStack) -> None:
+    ((name, properties),) = make_stack(Release=RELEASE, ModelDescription="model 3").of("AWS::Lambda::Version").items()
 
-    assert deployed(Release=RELEASE).resources[name]["DeletionPolicy"] == "Retain"
+    assert make_stack(Release=RELEASE).resources[name]["DeletionPolicy"] == "Retain"
     assert properties["Description"] == "model 3"
 
 
-def test_telemetry_is_named_to_the_service_only_where_it_is_not_the_default(deployed: Deployed) -> None:
+def test_telemetry_is_named_to_the_service_only_where_it_is_not_the_default(make_stack: MakeStack) -> None:
     def environment(**parameters: str) -> dict[str, str]:
-        variables: dict[str, str] = deployed(**parameters).resources["ApiFunction"]["Properties"]["Environment"][
+        variables: dict[str, str] = make_stack(**parameters).resources["ApiFunction"]["Properties"]["Environment"][
             "Variables"
         ]
         return variables
@@ -180,8 +180,8 @@ def test_telemetry_is_named_to_the_service_only_where_it_is_not_the_default(depl
     assert environment(Telemetry="off")["OBESITY_TELEMETRY"] == "off"
 
 
-def test_the_function_is_what_its_parameters_say(deployed: Deployed) -> None:
-    stack = deployed(
+def test_the_function_is_what_its_parameters_say(make_stack: MakeStack) -> None:
+    stack = make_stack(
         Architecture="arm64", MemorySize="512", SnapStart="on", ReservedConcurrency="7", Tracing="Active", Stage="prod"
     )
 
@@ -193,12 +193,12 @@ def test_the_function_is_what_its_parameters_say(deployed: Deployed) -> None:
         "TracingConfig": {"Mode": "Active"},
     }
     assert function["ReservedConcurrentExecutions"] == "7"
-    assert "ReservedConcurrentExecutions" not in deployed().resources["ApiFunction"]["Properties"]
+    assert "ReservedConcurrentExecutions" not in make_stack().resources["ApiFunction"]["Properties"]
     assert function["FunctionName"] == "obesity-levels-prod"
 
 
-def test_every_function_writes_to_a_log_of_the_stack_and_every_log_ends(deployed: Deployed) -> None:
-    stack = deployed(LogRetentionDays="7")
+def test_every_function_writes_to_a_log_of_the_stack_and_every_log_ends(make_stack: MakeStack) -> None:
+    stack = make_stack(LogRetentionDays="7")
 
     groups = stack.of("AWS::Logs::LogGroup")
     assert {group["LogGroupName"]: group["RetentionInDays"] for group in groups.values()} == {
@@ -223,8 +223,8 @@ def taggable(kind: str) -> str | None:
     return str(tagging["tagProperty"]).rpartition("/")[2] if tagging.get("taggable") else None
 
 
-def test_every_resource_that_can_be_tagged_has_its_project_and_stage(deployed: Deployed) -> None:
-    stack = deployed(Stage="staging", AlarmEmail=EMAIL, MonthlyBudget="20")
+def test_every_resource_that_can_be_tagged_has_its_project_and_stage(make_stack: MakeStack) -> None:
+    stack = make_stack(Stage="staging", AlarmEmail=EMAIL, MonthlyBudget="20")
 
     tagged = 0
     for name, resource in stack.resources.items():
@@ -236,8 +236,8 @@ def test_every_resource_that_can_be_tagged_has_its_project_and_stage(deployed: D
     assert tagged > 15
 
 
-def test_the_outputs_are_what_the_commands_read(deployed: Deployed) -> None:
-    assert deployed(Stage="prod", AuthMode="none").outputs == {
+def test_the_outputs_are_what_the_commands_read(make_stack: MakeStack) -> None:
+    assert make_stack(Stage="prod", AuthMode="none").outputs == {
         "ApiUrl": "https://Api.execute-api.eu-central-1.amazonaws.com",
         "FunctionName": "obesity-levels-prod",
         "FunctionAlias": "live",
@@ -260,9 +260,9 @@ def test_each_stage_of_samconfig_is_a_separate_stack_that_scripts_can_deploy() -
     }
     for name, stage in stages.items():
         deploy = deploys[name]
-        given = dict(pair.split("=", 1) for pair in deploy["parameter_overrides"])
-        assert given.keys() <= read("template.yaml")["Parameters"].keys()
-        assert (given["Stage"], deploy["s3_prefix"]) == (stage, f"sam/{stage}")
+        parameters = dict(pair.split("=", 1) for pair in deploy["parameter_overrides"])
+        assert parameters.keys() <= read("template.yaml")["Parameters"].keys()
+        assert (parameters["Stage"], deploy["s3_prefix"]) == (stage, f"sam/{stage}")
         assert (deploy["resolve_s3"], deploy["fail_on_empty_changeset"]) == (True, False)
         assert config[name]["build"]["parameters"] == {"build_in_source": True}
     assert [name for name in stages if deploys[name]["confirm_changeset"]] == ["prod"]

@@ -42,12 +42,12 @@ def test_a_batch_is_answered_in_order_with_a_summary(client: Client) -> None:
     alone = [client.post("/predict", record).json() for record in (thin, heavy, thin)]
     assert reply.status == 200
     assert BatchPrediction.model_validate_json(reply.body)
-    assert [found | {"model_version": "unregistered"} for found in answer["predictions"]] == alone
+    assert [prediction | {"model_version": "unregistered"} for prediction in answer["predictions"]] == alone
     assert answer["model_version"] == "unregistered"
     assert answer["summary"] == {
         "records": 3,
-        "levels": {str(level): sum(found["prediction"] == level for found in alone) for level in LEVELS},
-        "mean_confidence": pytest.approx(sum(found["confidence"] for found in alone) / 3, abs=1e-6),
+        "levels": {str(level): sum(prediction["prediction"] == level for prediction in alone) for level in LEVELS},
+        "mean_confidence": pytest.approx(sum(prediction["confidence"] for prediction in alone) / 3, abs=1e-6),
     }
 
 
@@ -111,7 +111,7 @@ def test_answers_about_people_are_never_cached(client: Client) -> None:
     assert client.post("/predict_batch", {"records": [example()]}).header("cache-control") == "no-store"
 
 
-class Heard(BaseModel):
+class AsgiResponse(BaseModel):
     """What an ASGI application sent."""
 
     status: int
@@ -119,7 +119,7 @@ class Heard(BaseModel):
     body: bytes
 
 
-def ask(app: ASGIApp, *, headers: list[tuple[bytes, bytes]], messages: list[dict[str, Any]]) -> Heard:
+def ask(app: ASGIApp, *, headers: list[tuple[bytes, bytes]], messages: list[dict[str, Any]]) -> AsgiResponse:
     """What the application answers to a POST of a record that arrives in these ASGI messages."""
     sent: list[dict[str, Any]] = []
 
@@ -131,8 +131,8 @@ def ask(app: ASGIApp, *, headers: list[tuple[bytes, bytes]], messages: list[dict
 
     scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "headers": headers}
     asyncio.run(app(scope, receive, send))
-    found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Heard(status=sent[0]["status"], headers=found, body=b"".join(m.get("body", b"") for m in sent[1:]))
+    fields = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return AsgiResponse(status=sent[0]["status"], headers=fields, body=b"".join(m.get("body", b"") for m in sent[1:]))
 
 
 JSON_HEADER = (b"content-type", b"application/json")
@@ -151,20 +151,20 @@ JSON_HEADER = (b"content-type", b"application/json")
 def test_a_clients_own_request_id_is_kept_if_it_is_harmless(service: Service, given: bytes, answered: str) -> None:
     body = json.dumps(example()).encode()
 
-    heard = ask(
+    reply = ask(
         serve(create_app(Settings()), service),
         headers=[JSON_HEADER, (b"x-request-id", given)],
         messages=[{"type": "http.request", "body": body}],
     )
 
-    assert heard.status == 200
-    assert re.fullmatch(answered, heard.headers["x-request-id"])
+    assert reply.status == 200
+    assert re.fullmatch(answered, reply.headers["x-request-id"])
 
 
 def test_a_body_that_arrives_in_pieces_is_read_whole(service: Service) -> None:
     body = json.dumps(example()).encode()
 
-    heard = ask(
+    reply = ask(
         serve(create_app(Settings()), service),
         headers=[JSON_HEADER],
         messages=[
@@ -173,17 +173,17 @@ def test_a_body_that_arrives_in_pieces_is_read_whole(service: Service) -> None:
         ],
     )
 
-    assert heard.status == 200
+    assert reply.status == 200
 
 
 def test_a_client_that_hangs_up_in_the_middle_is_no_error(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    heard = ask(
+    reply = ask(
         serve(create_app(Settings()), service),
         headers=[JSON_HEADER],
         messages=[{"type": "http.request", "body": b'{"Age": 24', "more_body": True}, {"type": "http.disconnect"}],
     )
 
-    assert heard.status == 499
+    assert reply.status == 499
     assert capsys.readouterr().out == ""
 
 

@@ -74,5 +74,5 @@ def test_the_name_of_the_bins_is_the_same_in_every_process() -> None:
     command = [sys.executable, "-c", "from lambda_api.bins import BINS_ID; print(BINS_ID)"]
     done = subprocess.run(command, cwd=ROOT, env={"PYTHONHASHSEED": "7"}, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == BINS_ID
-    # Whoever changes a bin changes this name, and every reference that was kept is worth nothing from then on.
+    # Changing a bin changes this name and makes every stored reference useless.
     assert BINS_ID == "9053f62e14c5"

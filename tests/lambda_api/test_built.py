@@ -33,8 +33,8 @@ HTTP = build_opener(ProxyHandler({}))
 
 
 def recorded(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
-    return found
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return event
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +73,8 @@ def test_a_clean_build_makes_the_same_bytes_within_the_budget(built: Path, model
     size = sum(path.stat().st_size for path in bundle.list_files(built))
     assert size <= 100_000_000
 
-    told = json.loads((ROOT / "build/package.json").read_text())
-    assert told | {"zipped_bytes": 0, "prediction_ms": 0, "usd_per_million": 0, "usd_per_million_lambda": 0} == {
+    package = json.loads((ROOT / "build/package.json").read_text())
+    assert package | {"zipped_bytes": 0, "prediction_ms": 0, "usd_per_million": 0, "usd_per_million_lambda": 0} == {
         "arch": "x86_64",
         "model_sha256": file_digest(model_dir / "model.onnx"),
         "unzipped_bytes": size,
@@ -84,8 +84,8 @@ def test_a_clean_build_makes_the_same_bytes_within_the_budget(built: Path, model
         "usd_per_million_lambda": 0,
     }
     # Beside requests, gateway and log, a quick model's own time hardly counts.
-    assert told["prediction_ms"] > 0
-    assert 0.2 < told["usd_per_million_lambda"] < 1.2 < told["usd_per_million"] < 3
+    assert package["prediction_ms"] > 0
+    assert 0.2 < package["usd_per_million_lambda"] < 1.2 < package["usd_per_million"] < 3
 
 
 def test_the_built_function_answers_recorded_events_as_the_source_does(
@@ -254,7 +254,7 @@ def address(function: EmulatedFunction) -> Iterator[str]:
 
 
 def post(address: str, body: bytes, kind: str = "application/json") -> tuple[int, Any]:
-    request = Request(f"{address}/predict", body, {"Content-Type": kind})  # noqa: S310  our own
+    request = Request(f"{address}/predict", body, {"Content-Type": kind})  # noqa: S310  the emulated function
     try:
         with HTTP.open(request, timeout=60) as response:
             return response.status, json.load(response)

@@ -111,7 +111,7 @@ def test_a_range_is_closed_and_ends_one_step_further(column: contract.Column) ->
         pytest.param(1.0, 70.1, (), id="just above the highest BMI"),
     ],
 )
-def test_a_body_that_nobody_has_is_refused(height: float, weight: float, where: tuple[str, ...]) -> None:
+def test_an_impossible_body_is_refused(height: float, weight: float, where: tuple[str, ...]) -> None:
     kinds = complaints(example() | {"Height": height, "Weight": weight})
     assert [place for _, place in kinds] == [where]
     if not where:
@@ -124,7 +124,7 @@ def test_the_limits_of_a_possible_body_belong_to_it() -> None:
     assert complaints(example() | {"Height": 2.0, "Weight": 39.99}) == [("impossible_body", ())]
 
 
-def test_an_impossible_body_is_told_how_to_mend_it_without_its_own_figures() -> None:
+def test_an_impossible_body_is_answered_with_its_remedy_and_without_its_own_figures() -> None:
     with pytest.raises(ValidationError) as refusal:
         Record.model_validate(example() | {"Height": 1.50, "Weight": 165.5})
     (error,) = refusal.value.errors()
@@ -134,7 +134,7 @@ def test_an_impossible_body_is_told_how_to_mend_it_without_its_own_figures() -> 
     )
 
 
-def test_every_offence_is_told_at_once() -> None:
+def test_every_offence_is_reported_at_once() -> None:
     values = example() | {"Age": "24", "CAEC": "Never", "extra": 1}
     del values["SMOKE"]
     assert sorted(complaints(values)) == [
@@ -212,7 +212,7 @@ def test_a_column_says_in_words_what_it_expects() -> None:
 
 
 def test_the_fingerprint_is_the_one_that_models_in_the_field_carry() -> None:
-    # Whoever changes this line makes every deployed model unloadable: retrain, and deploy model and service together.
+    # Changing this line makes every deployed model unloadable: retrain, and deploy model and service together.
     assert fingerprint() == "65014578583ee28785d17603c1b127345c79908344d31d173f910c12497d6b61"
 
 

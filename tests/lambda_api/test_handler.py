@@ -1,4 +1,4 @@
-"""The door that Lambda opens, in a process of its own: its import is what a cold start does."""
+"""The handler that Lambda calls, in a process of its own: its import is what a cold start does."""
 
 import json
 import subprocess
@@ -40,12 +40,12 @@ def test_recorded_events_are_answered_as_http(model_dir: Path) -> None:
 from lambda_api.handler import handler
 names = ["predict", "predict_base64", "predict_cookies", "predict_repeated_headers", "predict_query",
          "predict_batch_csv", "predict_bad", "encoded_path", "unknown_encoded_path", "health"]
-found = {name: handler(event(name), None) for name in names}
-print(json.dumps(found))
+answers = {name: handler(event(name), None) for name in names}
+print(json.dumps(answers))
 """
-    found = in_a_new_process(program, model_dir)
+    answers = in_a_new_process(program, model_dir)
 
-    assert {name: (answer["statusCode"], answer["headers"]["x-request-id"]) for name, answer in found.items()} == {
+    assert {name: (answer["statusCode"], answer["headers"]["x-request-id"]) for name, answer in answers.items()} == {
         "predict": (200, "predict-1"),
         "predict_base64": (200, "base64-1"),
         "predict_cookies": (200, "cookies-1"),
@@ -58,10 +58,10 @@ print(json.dumps(found))
         "health": (200, "health-1"),
     }
     same = ("predict", "predict_base64", "predict_cookies", "predict_repeated_headers", "predict_query")
-    assert {found[name]["body"] for name in same} == {found["predict"]["body"]}
+    assert {answers[name]["body"] for name in same} == {answers["predict"]["body"]}
     assert (
-        json.loads(found["predict_batch_csv"]["body"])["predictions"][0].items()
-        <= json.loads(found["predict"]["body"]).items()
+        json.loads(answers["predict_batch_csv"]["body"])["predictions"][0].items()
+        <= json.loads(answers["predict"]["body"]).items()
     )
 
 
@@ -103,9 +103,9 @@ print(json.dumps([statuses, sockets, writes, threading.active_count(), tasks]))
     home = tmp_path / "home"
     home.mkdir()
 
-    found = in_a_new_process(program, model_dir, HOME=str(home), OPENBLAS_NUM_THREADS="1")
+    report = in_a_new_process(program, model_dir, HOME=str(home), OPENBLAS_NUM_THREADS="1")
 
-    assert found == [[200, 422, 200], [], [], 1, 1]
+    assert report == [[200, 422, 200], [], [], 1, 1]
     assert list(home.rglob("*")) == []
 
 
@@ -161,9 +161,9 @@ with contextlib.redirect_stdout(printed):
     handler(event("predict"), None)
 print(json.dumps([json.loads(line)["start"] for line in printed.getvalue().splitlines()]))
 """
-    found = in_a_new_process(program, model_dir, PYTHONPATH=f"{ROOT}:{tmp_path}")
+    starts = in_a_new_process(program, model_dir, PYTHONPATH=f"{ROOT}:{tmp_path}")
 
-    assert found == ["cold", "restored", "warm"]
+    assert starts == ["cold", "restored", "warm"]
 
 
 @pytest.mark.parametrize("path", sorted(EVENTS.glob("*.json")), ids=lambda path: path.stem)

@@ -78,7 +78,7 @@ def test_a_model_knows_its_digest_and_what_it_was_made_for(graph: bytes) -> None
     assert sorted(model.metadata) == ["contract", "data_sha256", "format", "levels"]
 
 
-def test_a_missing_file_is_told_with_its_path_and_the_remedy(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_its_path_and_the_remedy(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     with pytest.raises(ModelError) as refusal:
         Model.load(path)
@@ -109,10 +109,10 @@ def test_a_damaged_file_is_refused_in_one_line(graph: bytes, tmp_path: Path, dam
 
 def test_a_file_with_another_digest_is_refused_before_it_is_opened() -> None:
     # b"" would be refused by onnxruntime with another text, had it been asked.
-    found, wanted = sha256(b"").hexdigest(), "0" * 64
+    actual, wanted = sha256(b"").hexdigest(), "0" * 64
     with pytest.raises(ModelError) as refusal:
         Model(b"", "model.onnx", wanted)
-    assert str(refusal.value) == f"model.onnx has SHA-256 {found}, expected {wanted}: build the package again"
+    assert str(refusal.value) == f"model.onnx has SHA-256 {actual}, expected {wanted}: build the package again"
 
 
 @pytest.mark.parametrize("flip", [0, 1000, -1])
@@ -186,8 +186,8 @@ def test_a_missing_input_is_an_error_not_an_answer(graph: bytes) -> None:
         Model(graph).predict(batch)
 
 
-def test_onnxruntime_is_told_not_to_phone_home_before_it_is_imported() -> None:
-    # A fresh process without CI set: onnxruntime sends nothing where CI is set, whatever else it was told.
+def test_telemetry_of_onnxruntime_is_off_before_it_is_imported() -> None:
+    # A fresh process without CI set: onnxruntime sends nothing where CI is set, whatever the other settings are.
     code = (
         "import sys, os\n"
         "class Watch:\n"

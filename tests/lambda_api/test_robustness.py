@@ -1,4 +1,4 @@
-"""Thousands of requests that nobody meant well: always an answer or a refusal, never a fault, never a value in it."""
+"""Thousands of malformed and hostile requests: always an answer or a refusal, never a fault, never a value in it."""
 
 import json
 import socket
@@ -190,7 +190,7 @@ def asked(port: int, request: bytes, *, hang_up: bool = False) -> bytes:
         return b"" if hang_up else connection.recv(65536)
 
 
-def test_clients_that_hang_up_in_the_middle_disturb_nobody(port: int) -> None:
+def test_clients_that_hang_up_in_the_middle_disturb_no_other(port: int) -> None:
     body = json.dumps(example()).encode()
     head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
 

@@ -51,7 +51,7 @@ def asked(place: Project, people: Sequence[Person], log: Path) -> None:
 def watched(place: Project, log: Path, github: FakeGitHub, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What watch.yml does with a log, and what it asked GitHub for."""
     known = len(github.asked)
-    told = {
+    settings = {
         "WATCH_LOG": str(log),
         "GITHUB_REPOSITORY": REPOSITORY,
         "GITHUB_RUN_ID": "11",
@@ -61,7 +61,7 @@ def watched(place: Project, log: Path, github: FakeGitHub, monkeypatch: pytest.M
         "PICTURE": "https://github.example/artifacts/drift",
     }
     with monkeypatch.context() as environment:
-        for name, value in told.items():
+        for name, value in settings.items():
             environment.setenv(name, value)
         for command in (("ci", "watch"), ("ci", "drift", "build/watch", "--retrain")):
             done = place.run(*command)
@@ -77,8 +77,8 @@ def packaged(place: Project) -> str:
     client = client_of(app)
 
     def ask(method: str, path: str, body: bytes | None) -> tuple[int, object]:
-        found: gateway.Reply = client.send(method, path, body or b"", content_type="application/json")
-        return found.status, found.json()
+        reply: gateway.Reply = client.send(method, path, body or b"", content_type="application/json")
+        return reply.status, reply.json()
 
     assert differences((place.root / "build/model/golden.json").read_bytes(), ask) == ()
     return str(json.loads((place.root / "build/model/manifest.json").read_text())["model_version"])
@@ -89,11 +89,11 @@ def proposed(clone: Project, records: str) -> str:
     (clone.root / "new.csv").write_text(records, encoding="utf-8")
     added = clone.run("ingest", "--add", "new.csv")  # the pinned data is not there yet: DVC's remote has it
     assert added.returncode == 0, added.stdout + added.stderr
-    said = added.stdout.splitlines()
-    assert "200 new records in new.csv" in said
+    lines = added.stdout.splitlines()
+    assert "200 new records in new.csv" in lines
     assert "First tell DVC" not in added.stdout
     commands = [
-        line.removeprefix("  ") for line in said[said.index("Three commands put it into a pull request:") + 1 :]
+        line.removeprefix("  ") for line in lines[lines.index("Three commands put it into a pull request:") + 1 :]
     ]
     assert len(commands) == 3
     for command in commands:

@@ -7,12 +7,12 @@ from pipeline.errors import DataError, InputError, PipelineError, Refusal
 
 
 def test_every_expected_failure_is_in_one_tree_and_answers_with_two_or_three() -> None:
-    found = {
+    kinds = {
         name: (kind.__mro__[1].__name__, kind.exit_code)
         for name, kind in vars(errors).items()
         if isinstance(kind, type) and issubclass(kind, PipelineError)
     }
-    assert found == {
+    assert kinds == {
         "PipelineError": ("Exception", 1),
         "StageError": ("PipelineError", 1),
         "InputError": ("PipelineError", 2),

@@ -120,14 +120,14 @@ def test_csv_has_unix_line_ends_and_the_shortest_text_of_each_double(tmp_path: P
     assert path.read_bytes() == 'a,b\n0.1,x\n0.3333333333333333,"y,z"\n3.0,ü\n'.encode()
 
 
-def test_a_missing_file_is_told_with_the_command_that_makes_it(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_the_command_that_makes_it(tmp_path: Path) -> None:
     path = tmp_path / "records.csv"
     with pytest.raises(ModelFileError) as refusal:
         read_bytes(path, "pipeline clean")
     assert str(refusal.value) == f"{path} does not exist: make it with `pipeline clean`"
 
 
-def test_a_folder_in_a_files_place_is_told(tmp_path: Path) -> None:
+def test_a_folder_in_a_files_place_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="cannot be read: Is a directory"):
         read_bytes(tmp_path, "pipeline clean")
     with pytest.raises(DataError, match="cannot be read: Is a directory"):
@@ -135,7 +135,7 @@ def test_a_folder_in_a_files_place_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"{'a': 1}"])
-def test_a_damaged_json_file_is_told_with_the_command_that_makes_it(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_json_file_is_reported_with_the_command_that_makes_it(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "value.json"
     path.write_bytes(content)
     with pytest.raises(ModelFileError, match=r"is not JSON \(.*\): make it again with `pipeline train`"):

@@ -21,14 +21,14 @@ PROJECT = ROOT / "params.yaml"
 def refusal(tmp_path: Path) -> Callable[[str], str]:
     """What `load` says about a file with this text, after its path."""
 
-    def told(text: str) -> str:
+    def message(text: str) -> str:
         path = tmp_path / "params.yaml"
         path.write_text(text, encoding="utf-8")
         with pytest.raises(ParamsError) as error:
             load(path)
         return str(error.value).removeprefix(str(path))
 
-    return told
+    return message
 
 
 def with_value(key: str, value: object) -> str:
@@ -70,19 +70,21 @@ def test_the_projects_own_file_is_valid_and_frozen(params: Params) -> None:
         ),
     ],
 )
-def test_an_unknown_key_is_told_with_those_that_may_be(refusal: Callable[[str], str], key: str, expected: str) -> None:
+def test_an_unknown_key_is_reported_with_those_that_may_be(
+    refusal: Callable[[str], str], key: str, expected: str
+) -> None:
     assert refusal(with_value(key, 50)) == f" is not valid:\n  {key}: is unknown, expected one of {expected}"
 
 
-def test_a_missing_key_is_told_exactly(refusal: Callable[[str], str]) -> None:
+def test_a_missing_key_is_reported_exactly(refusal: Callable[[str], str]) -> None:
     assert refusal(with_value("gate.floors.holdout_accuracy", ...)) == (
         " is not valid:\n  gate.floors.holdout_accuracy: is missing"
     )
 
 
-def test_everything_wrong_is_told_at_once_and_sorted(refusal: Callable[[str], str]) -> None:
-    told = refusal("{forest: {n_estimators: 0, trees: 1}, nonsense: 1}").splitlines()
-    places = [line.split(":")[0].strip() for line in told[1:]]
+def test_everything_wrong_is_reported_at_once_and_sorted(refusal: Callable[[str], str]) -> None:
+    lines = refusal("{forest: {n_estimators: 0, trees: 1}, nonsense: 1}").splitlines()
+    places = [line.split(":")[0].strip() for line in lines[1:]]
     assert places == sorted(places)
     assert {"forest.n_estimators", "forest.trees", "forest.criterion", "nonsense", "split", "gate"} <= set(places)
 
@@ -141,13 +143,13 @@ def test_everything_wrong_is_told_at_once_and_sorted(refusal: Callable[[str], st
         ("gate.floors.plausible_people", 1.01),
     ],
 )
-def test_a_mistyped_or_impossible_value_is_told_with_its_key(
+def test_a_mistyped_or_impossible_value_is_reported_with_its_key(
     refusal: Callable[[str], str], key: str, value: object
 ) -> None:
-    told = refusal(with_value(key, value)).splitlines()
-    assert len(told) == 2
-    assert told[1].startswith(f"  {key}: ")
-    assert told[1].endswith(f", got {value!r}")
+    lines = refusal(with_value(key, value)).splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith(f"  {key}: ")
+    assert lines[1].endswith(f", got {value!r}")
 
 
 def test_a_holdout_that_is_no_fold_is_refused(refusal: Callable[[str], str]) -> None:
@@ -157,12 +159,12 @@ def test_a_holdout_that_is_no_fold_is_refused(refusal: Callable[[str], str]) -> 
 
 
 def test_a_grid_without_any_candidate_is_refused(refusal: Callable[[str], str]) -> None:
-    told = refusal(with_value("calibration.exponents", {"start": 3.0, "stop": 1.0, "step": 0.1}))
-    assert "  calibration.exponents: Value error, stop 1 is before start 3, so there is no candidate" in told
+    message = refusal(with_value("calibration.exponents", {"start": 3.0, "stop": 1.0, "step": 0.1}))
+    assert "  calibration.exponents: Value error, stop 1 is before start 3, so there is no candidate" in message
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         pytest.param("", "the whole file: Input should be a valid dictionary", id="empty"),
         pytest.param("# nothing\n", "the whole file: Input should be a valid dictionary", id="comment"),
@@ -179,8 +181,10 @@ def test_a_grid_without_any_candidate_is_refused(refusal: Callable[[str], str]) 
         pytest.param("a: &a [*a]", "is not valid", id="an endless list"),
     ],
 )
-def test_a_file_that_is_no_table_of_parameters_is_refused(refusal: Callable[[str], str], text: str, told: str) -> None:
-    assert told in refusal(text)
+def test_a_file_that_is_no_table_of_parameters_is_refused(
+    refusal: Callable[[str], str], text: str, message: str
+) -> None:
+    assert message in refusal(text)
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
@@ -190,7 +194,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
         load(path)
 
 
-def test_a_missing_file_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     with pytest.raises(ParamsError) as error:
         load(path)

@@ -16,5 +16,5 @@ from pipeline.progress import step_line, step_of
         ("", None),
     ],
 )
-def test_a_step_is_told_from_any_other_line(line: str, step: str | None) -> None:
+def test_a_step_is_distinguished_from_any_other_line(line: str, step: str | None) -> None:
     assert step_of(line) == step

@@ -1,4 +1,4 @@
-"""The one door to git and DVC: what is absent, what is refused, and how the stages run, fail and are stopped."""
+"""The module that runs git and DVC: what is absent, what is refused, and how the stages run, fail and are stopped."""
 
 import json
 import os
@@ -98,7 +98,7 @@ def test_a_revision_that_is_not_here_is_bad_input(repository: Path) -> None:
         ("> python -m pipeline train", None),
     ],
 )
-def test_a_stage_that_starts_is_told_from_one_that_is_skipped(line: str, stage: str | None) -> None:
+def test_a_stage_that_starts_is_distinguished_from_one_that_is_skipped(line: str, stage: str | None) -> None:
     assert stage_started(line) == stage
 
 

@@ -12,8 +12,8 @@ pytestmark = pytest.mark.xdist_group("workflows")
 
 @pytest.fixture
 def github() -> Iterator[FakeGitHub]:
-    with serving(FakeGitHub(pulls=[pull(owner="somebody")])) as found:
-        yield found
+    with serving(FakeGitHub(pulls=[pull(owner="somebody")])) as fake:
+        yield fake
 
 
 def finished(hub: Hub, github: FakeGitHub, report: str) -> Ran:
@@ -31,7 +31,7 @@ def test_a_pull_request_gets_one_comment_and_then_an_update_of_the_same(first_hu
 
 
 def test_a_run_that_was_not_for_a_pull_request_gets_no_comment(first_hub: Hub, github: FakeGitHub) -> None:
-    told = event()
-    told["workflow_run"]["event"] = "push"
-    ran = first_hub.act("workflow_run", "comment", told, api=github.address)
+    finished = event()
+    finished["workflow_run"]["event"] = "push"
+    ran = first_hub.act("workflow_run", "comment", finished, api=github.address)
     assert (ran.jobs, github.asked) == ({}, [])

@@ -57,7 +57,7 @@ def test_a_rollback_to_a_model_that_was_never_there_is_refused_in_one_line_and_m
     assert hub.state() == before
 
 
-def test_a_model_that_nobody_signed_is_neither_built_in_nor_deployed(hub: Hub) -> None:
+def test_an_unsigned_model_is_neither_built_in_nor_deployed(hub: Hub) -> None:
     ran = hub.dispatch("deploy", {"stage": "prod", "version": "champion"})
     assert ran.jobs == {"deploy to prod": "failure"}
     assert ran.steps["It is a model that retrain.yml promoted on main"] == "failure"
@@ -77,13 +77,13 @@ def test_a_version_that_does_not_exist_fails_in_one_line(hub: Hub) -> None:
     ran = hub.dispatch("deploy", {"stage": "dev", "version": "99"})
     assert ran.steps["Fetch the model"] == "failure"
     known = "versions: 1, 2; aliases: baseline -> 1, challenger -> 2, champion -> 2"
-    told = f"obesity_classifier has no version or alias '99': {known}"
-    assert ran.annotations("error") == [(None, "model", told)]
+    message = f"obesity_classifier has no version or alias '99': {known}"
+    assert ran.annotations("error") == [(None, "model", message)]
     assert "Traceback" not in ran.said
 
 
 def test_an_environment_that_is_not_set_up_fails_before_anything_and_says_what_to_set(hub: Hub) -> None:
     ran = hub.dispatch("deploy", {"stage": "dev", "version": "2"}, AWS_ROLE_DEPLOY="")
-    ((_, title, told),) = ran.annotations("error")
-    assert (title, told.split(":")[0]) == ("settings", "AWS_ROLE_DEPLOY not set")
+    ((_, title, text),) = ran.annotations("error")
+    assert (title, text.split(":")[0]) == ("settings", "AWS_ROLE_DEPLOY not set")
     assert hub.written("roles") == []

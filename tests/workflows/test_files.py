@@ -15,8 +15,8 @@ FILES = [*WORKFLOWS, *sorted((ROOT / ".github/actions").rglob("action.yml"))]
 
 
 def read(path: Path) -> Any:
-    found = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    return {("on" if key is True else key): value for key, value in found.items()}
+    content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    return {("on" if key is True else key): value for key, value in content.items()}
 
 
 def jobs(path: Path) -> dict[str, Any]:
@@ -24,10 +24,10 @@ def jobs(path: Path) -> dict[str, Any]:
 
 
 def steps(path: Path) -> list[dict[str, Any]]:
-    found = read(path)
+    content = read(path)
     return [
         step
-        for job in (found["jobs"].values() if "jobs" in found else [found["runs"]])
+        for job in (content["jobs"].values() if "jobs" in content else [content["runs"]])
         for step in job.get("steps", ())
     ]
 
@@ -64,25 +64,25 @@ def test_no_expression_is_ever_part_of_a_command(path: Path) -> None:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=shown)
 def test_every_checkout_forgets_its_token(path: Path) -> None:
-    found = [step for step in steps(path) if step.get("uses", "").startswith("actions/checkout@")]
-    assert all(step["with"]["persist-credentials"] is False and "ref" not in step["with"] for step in found)
+    checkouts = [step for step in steps(path) if step.get("uses", "").startswith("actions/checkout@")]
+    assert all(step["with"]["persist-credentials"] is False and "ref" not in step["with"] for step in checkouts)
 
 
 def test_workflows_wait_cancel_and_start_as_they_should() -> None:
-    found = {path.stem: read(path) for path in WORKFLOWS}
+    workflows = {path.stem: read(path) for path in WORKFLOWS}
     assert jobs(WORKFLOW["retrain"])["train"]["concurrency"] == {"group": "retrain", "cancel-in-progress": False}
     for name in ("deploy", "rollback"):
-        assert found[name]["concurrency"] == {"group": "deploy-${{ inputs.stage }}", "cancel-in-progress": False}
-    assert found["pull-request"]["concurrency"]["cancel-in-progress"] is True
-    assert found["comment"]["on"]["workflow_run"]["workflows"] == [found["pull-request"]["name"]]
-    assert not [name for name, content in found.items() if "pull_request_target" in content["on"]]
-    assert {"push", "schedule", "workflow_dispatch"} == set(found["retrain"]["on"])
-    assert found["retrain"]["on"]["workflow_dispatch"]["inputs"]["reason"]["required"] is True
-    assert {"workflow_call", "workflow_dispatch"} == set(found["deploy"]["on"])
-    assert {"workflow_dispatch"} == set(found["rollback"]["on"])
+        assert workflows[name]["concurrency"] == {"group": "deploy-${{ inputs.stage }}", "cancel-in-progress": False}
+    assert workflows["pull-request"]["concurrency"]["cancel-in-progress"] is True
+    assert workflows["comment"]["on"]["workflow_run"]["workflows"] == [workflows["pull-request"]["name"]]
+    assert not [name for name, content in workflows.items() if "pull_request_target" in content["on"]]
+    assert {"push", "schedule", "workflow_dispatch"} == set(workflows["retrain"]["on"])
+    assert workflows["retrain"]["on"]["workflow_dispatch"]["inputs"]["reason"]["required"] is True
+    assert {"workflow_call", "workflow_dispatch"} == set(workflows["deploy"]["on"])
+    assert {"workflow_dispatch"} == set(workflows["rollback"]["on"])
 
 
-def test_whoever_asks_for_the_deploying_role_asks_the_reviewers_of_the_stage_first() -> None:
+def test_a_job_with_the_deploying_role_waits_for_the_reviewers_of_the_stage() -> None:
     deploying = {
         (path.stem, name): job.get("environment", {}).get("name")
         for path in WORKFLOWS

@@ -48,8 +48,12 @@ def test_a_push_of_better_params_retrains_registers_promotes_and_hands_over_an_a
     hub, ran = promoted
     assert {"train": "success", "attest the champion": "success"}.items() <= ran.jobs.items(), ran.said
     assert champion(hub, tmp_path / "kept") == (2, 2)
-    handed = Layout(hub.artifacts / "champion").model
-    assert hub.written("attested")[0].split() == [file_digest(handed), "models/champion/models/model.onnx", "retrain"]
+    champion_model = Layout(hub.artifacts / "champion").model
+    assert hub.written("attested")[0].split() == [
+        file_digest(champion_model),
+        "models/champion/models/model.onnx",
+        "retrain",
+    ]
     assert ran.outputs["outcome"] == "promoted"
     assert hub.written("roles")[0] == PUBLISHING_ROLE
 
@@ -117,8 +121,8 @@ def test_a_pull_request_from_a_fork_runs_without_keys_on_the_sample_and_says_so(
     ran = hub.pull_request(base, "somebody/obesity")
     assert ran.jobs == {"check whether the model changes": "success", "train": "success"}, ran.said
     assert hub.written("roles") == []
-    ((_, title, told),) = ran.annotations("warning")
-    assert (title, "the embedded sample, which is never published" in told) == ("SAMPLE", True)
+    ((_, title, text),) = ran.annotations("warning")
+    assert (title, "the embedded sample, which is never published" in text) == ("SAMPLE", True)
     report = (hub.artifacts / "report/report.md").read_text(encoding="utf-8")
     assert "Made from the embedded sample of invented people" in report
     assert hub.state() == before

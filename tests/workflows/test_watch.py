@@ -23,8 +23,8 @@ Days = tuple[Hub, list[tuple[Ran, list[str]]]]
 
 @pytest.fixture(scope="module")
 def github() -> Iterator[FakeGitHub]:
-    with serving(FakeGitHub()) as found:
-        yield found
+    with serving(FakeGitHub()) as fake:
+        yield fake
 
 
 def asked(hub: Hub, people: Sequence[Person], hours_ago: int) -> None:
@@ -50,15 +50,15 @@ def days(first_hub: Hub, github: FakeGitHub, tmp_path_factory: pytest.TempPathFa
     logs.create_log_stream(logGroupName=GROUP, logStreamName="one")
     asked(hub, shuffled_people()[:500], hours_ago=3)
     asked(hub, shuffled_people(15)[500:700], hours_ago=2)
-    found = []
+    runs = []
     for day in range(3):
         if day == 2:
             asked(hub, shuffled_people()[700:900], hours_ago=1)
         known = len(github.asked)
         ran = hub.act("schedule", "watch", {}, github.address, WATCH_LOG=f"cloudwatch:{GROUP}", RETRAIN_ON_DRIFT="true")
         assert ran.jobs == {"watch": "success", "report": "success"}, ran.said
-        found.append((ran, github.asked[known:]))
-    return hub, found
+        runs.append((ran, github.asked[known:]))
+    return hub, runs
 
 
 def test_a_drift_opens_one_issue_updates_it_and_closes_it_when_it_is_over(days: Days, github: FakeGitHub) -> None:
@@ -82,19 +82,19 @@ def test_a_drift_starts_one_retraining_with_the_reason(days: Days, github: FakeG
 
 def test_a_run_hands_over_result_text_and_pictures_and_its_summary_is_the_text(days: Days) -> None:
     hub, runs = days
-    handed = hub.artifacts / "drift"
-    assert sorted(path.name for path in handed.iterdir()) == ["drift-1.png", "drift.json", "issue.md"]
-    assert (handed / "issue.md").read_text(encoding="utf-8").strip() in runs[-1][0].said
+    artifact = hub.artifacts / "drift"
+    assert sorted(path.name for path in artifact.iterdir()) == ["drift-1.png", "drift.json", "issue.md"]
+    assert (artifact / "issue.md").read_text(encoding="utf-8").strip() in runs[-1][0].said
 
 
 def test_only_the_job_that_reads_the_log_becomes_the_role(days: Days) -> None:
     assert days[0].written("roles") == [WATCHING_ROLE] * 3
 
 
-def test_a_team_that_names_no_log_is_told_what_to_set(first_hub: Hub, tmp_path: Path) -> None:
+def test_without_a_log_to_watch_the_run_says_what_to_set(first_hub: Hub, tmp_path: Path) -> None:
     hub = first_hub.clone(tmp_path / "hub", "unwatched")
     ran = hub.act("schedule", "watch", {})
     assert ran.jobs == {"no log is set": "success"}
-    ((_, title, told),) = ran.annotations("notice")
-    assert (title, told.startswith("No log is watched. Set the variable WATCH_LOG")) == ("watch", True)
+    ((_, title, text),) = ran.annotations("notice")
+    assert (title, text.startswith("No log is watched. Set the variable WATCH_LOG")) == ("watch", True)
     assert hub.written("roles") == []

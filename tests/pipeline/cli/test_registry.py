@@ -49,14 +49,14 @@ def test_an_empty_registry_says_how_to_fill_it(tmp_path: Path, monkeypatch: pyte
 
 
 def test_versions_shows_stage_aliases_and_accuracy(registry: Registry) -> None:
-    found = {version.number: version for version in registry.versions(NAME)}
+    versions = {version.number: version for version in registry.versions(NAME)}
     machine = parsed("versions", NAME)
     assert isinstance(machine, list)
     assert [(item["number"], item["stage"], item["tags"]["model_sha256"]) for item in machine] == [
-        (number, version.stage, version.tags["model_sha256"]) for number, version in found.items()
+        (number, version.stage, version.tags["model_sha256"]) for number, version in versions.items()
     ]
     shown = call("versions", NAME)
-    for version in found.values():
+    for version in versions.values():
         assert f"{float(version.tags['holdout_accuracy']):.4f}" in shown
         assert version.tags["model_sha256"][:8] in shown
 
@@ -69,9 +69,9 @@ def test_promote_rollback_and_history_tell_one_story(registry: Registry) -> None
     assert "already: nothing was changed" in call("promote", NAME, "champion", "Production")
     call("promote", NAME, "challenger", "Production", "--why", "better")
     assert call("rollback", NAME, "--why", "alarms") == f"{NAME}: champion is version 1 again, no longer 2.\n"
-    told = parsed("history", NAME)
-    assert isinstance(told, list)
-    assert [(move["who"], move["why"], move["action"], move["from"], move["to"]) for move in told] == [
+    moves = parsed("history", NAME)
+    assert isinstance(moves, list)
+    assert [(move["who"], move["why"], move["action"], move["from"], move["to"]) for move in moves] == [
         ("ada", "[first]", "promotion", None, 1),
         ("ada", "better", "promotion", 1, 2),
         ("ada", "alarms", "rollback", 2, 1),
@@ -85,10 +85,10 @@ def test_a_history_of_nothing_says_so(registry: Registry) -> None:
 
 
 def test_compare_shows_what_differs_and_says_so_if_nothing_does(registry: Registry) -> None:
-    found = parsed("compare", NAME, "baseline", "challenger")
-    assert isinstance(found, list)
-    assert found[0] == {"kind": "param", "name": "forest.random_state", "a": "42", "b": "7"}
-    assert len(found) == len(compare(registry, registry.version(NAME, 1), registry.version(NAME, 2)))
+    differences = parsed("compare", NAME, "baseline", "challenger")
+    assert isinstance(differences, list)
+    assert differences[0] == {"kind": "param", "name": "forest.random_state", "a": "42", "b": "7"}
+    assert len(differences) == len(compare(registry, registry.version(NAME, 1), registry.version(NAME, 2)))
     assert "forest.random_state" in call("compare", NAME, "1", "2")
     assert call("compare", NAME, "1", "baseline") == "Versions 1 and 1 share every parameter and metric.\n"
 

@@ -61,9 +61,9 @@ def test_collected_records_follow_the_collected_ones_and_keep_their_numbers_as_t
     data: DataParams,
 ) -> None:
     fresh = line("22.50", "61.0", "Normal_Weight", "Male")
-    found = grown(DATA, new(fresh), "new.csv", data)
-    assert found.content == f"{HEAD}\r\n{NORMAL}\r\n{HEAVY}\r\n{fresh}\r\n{THIN}\r\n".encode()
-    assert (found.origin, found.collected_rows, found.added) == ("collected", 3, 1)
+    additions = grown(DATA, new(fresh), "new.csv", data)
+    assert additions.content == f"{HEAD}\r\n{NORMAL}\r\n{HEAVY}\r\n{fresh}\r\n{THIN}\r\n".encode()
+    assert (additions.origin, additions.collected_rows, additions.added) == ("collected", 3, 1)
 
 
 @pytest.mark.parametrize(("collected", "origin"), [(2, "synthetic"), (None, "unknown")])
@@ -72,9 +72,9 @@ def test_synthetic_records_and_those_of_unknown_origin_go_to_the_end(
 ) -> None:
     fresh = line("22", "61", "Normal_Weight")
     known = data.model_copy(update={"collected_rows": collected})
-    found = grown(DATA, new(fresh), "new.csv", known, synthetic=collected is not None)
-    assert found.content == DATA + f"{fresh}\r\n".encode()
-    assert (found.origin, found.collected_rows) == (origin, collected)
+    additions = grown(DATA, new(fresh), "new.csv", known, synthetic=collected is not None)
+    assert additions.content == DATA + f"{fresh}\r\n".encode()
+    assert (additions.origin, additions.collected_rows) == (origin, collected)
 
 
 def test_columns_in_another_order_are_put_into_the_datas_order(data: DataParams) -> None:
@@ -86,9 +86,9 @@ def test_columns_in_another_order_are_put_into_the_datas_order(data: DataParams)
 def test_what_is_there_already_or_twice_in_the_file_is_counted_and_not_added_again(data: DataParams) -> None:
     fresh = line("22", "61", "Normal_Weight")
     rows = (NORMAL.replace("1.60,60,", "1.6,60.0,"), fresh, HEAVY, fresh, fresh.replace("22", "22.0"))
-    found = grown(DATA, new(*rows), "new.csv", data)
-    assert (found.added, found.known, found.repeated) == (1, 2, 2)
-    assert found.content == grown(DATA, new(fresh), "new.csv", data).content
+    additions = grown(DATA, new(*rows), "new.csv", data)
+    assert (additions.added, additions.known, additions.repeated) == (1, 2, 2)
+    assert additions.content == grown(DATA, new(fresh), "new.csv", data).content
 
 
 def test_everything_known_is_nothing_to_add(data: DataParams) -> None:
@@ -135,10 +135,10 @@ def test_more_collected_rows_than_there_are_is_an_error_of_the_parameters(data: 
 
 def test_new_records_are_judged_beside_those_of_their_own_origin(data: DataParams) -> None:
     rows = (line("60", "61", "Normal_Weight"), line("30", "61", "Obesity_Type_I"))
-    found = grown(DATA, new(*rows), "new.csv", data)
-    assert (found.beside, found.rule, found.rule_before) == ("collected", Agreement(1, 2), Agreement(2, 2))
+    additions = grown(DATA, new(*rows), "new.csv", data)
+    assert (additions.beside, additions.rule, additions.rule_before) == ("collected", Agreement(1, 2), Agreement(2, 2))
     age = Drift("Age", "mean", 4.333333333333333, "mean 25.5 -> 45, std 4.5 -> 15, min 21 -> 30, max 30 -> 60")
-    assert ColumnShift(age, beyond_chance=True) in found.moved
+    assert ColumnShift(age, beyond_chance=True) in additions.moved
     alone = grown(DATA, new(*rows), "new.csv", data.model_copy(update={"collected_rows": 0}))
     assert (alone.beside, alone.rule_before) == ("all", Agreement(3, 3))
 
@@ -151,24 +151,24 @@ def test_new_records_are_judged_beside_those_of_their_own_origin(data: DataParam
         (Agreement(166, 200), Agreement(498, 498), True),
         (Agreement(0, 1), Agreement(498, 498), False),  # one label proves nothing
         (Agreement(0, 3), Agreement(498, 498), True),
-        (Agreement(29, 200), Agreement(30, 200), False),  # a rule that never told anything refuses nothing
+        (Agreement(29, 200), Agreement(30, 200), False),  # a rule that hardly ever agreed refuses nothing
         (Agreement(0, 200), Agreement(10, 200), False),
     ],
 )
 def test_labels_contradict_if_the_bmi_rule_surely_gives_far_fewer_of_them_than_of_those_there(
     data: DataParams, rule: Agreement, before: Agreement, *, contradicts: bool
 ) -> None:
-    found = grown(DATA, new(line("22", "61", "Normal_Weight")), "new.csv", data)
-    assert replace(found, rule=rule, rule_before=before).contradicts is contradicts
+    additions = grown(DATA, new(line("22", "61", "Normal_Weight")), "new.csv", data)
+    assert replace(additions, rule=rule, rule_before=before).contradicts is contradicts
 
 
 def test_the_grown_file_is_clean_and_no_old_record_changed_its_origin(small_csv_bytes: bytes, params: Params) -> None:
     rows = list(csv.reader(io.StringIO(small_csv_bytes.decode())))
     base, added = ("\n".join(map(",".join, part)).encode() for part in (rows[:250], [rows[0], *rows[250:]]))
     known = params.data.model_copy(update={"collected_rows": 200})
-    found = grown(base, added, "new.csv", known)
-    after, report = clean(found.content, "grown", with_data(params, found))
-    before, _ = clean(base, "base", with_data(params, replace(found, content=base, collected_rows=200)))
+    additions = grown(base, added, "new.csv", known)
+    after, report = clean(additions.content, "grown", with_data(params, additions))
+    before, _ = clean(base, "base", with_data(params, replace(additions, content=base, collected_rows=200)))
     old, now = (dict(zip(frame["record"], frame[ORIGIN], strict=True)) for frame in (before, after))
     assert {record: now[record] for record in old} == old
     assert {now[record] for record in now.keys() - old} == {"collected"}
@@ -180,6 +180,6 @@ def small_csv_bytes(small_csv: Path) -> bytes:
     return small_csv.read_bytes()
 
 
-def with_data(params: Params, found: Additions) -> Params:
-    pinned = {"sha256": found.sha256, "collected_rows": found.collected_rows}
+def with_data(params: Params, additions: Additions) -> Params:
+    pinned = {"sha256": additions.sha256, "collected_rows": additions.collected_rows}
     return params.model_copy(update={"data": params.data.model_copy(update=pinned)})

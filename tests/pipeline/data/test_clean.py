@@ -91,9 +91,9 @@ def test_the_small_data_set_becomes_records_and_a_report(small: bytes, small_par
         "origins": {"unknown": rows},
         "folds": {str(fold): int((frame[FOLD] == fold).sum()) for fold in range(3)},
     }
-    found = asdict(report)
-    described, binned = found.pop("columns"), found.pop("bins")
-    assert found == expected
+    figures = asdict(report)
+    described, binned = figures.pop("columns"), figures.pop("bins")
+    assert figures == expected
     assert list(described) == list(COLUMNS)
     assert set(described["Age"]) == {"min", "max", "mean", "std"}
     assert described["Age"]["max"] == frame["Age"].max()
@@ -116,7 +116,7 @@ def test_cleaning_writes_what_it_returns(small_csv: Path, small_params: Params, 
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         pytest.param(b"", "data.csv: is empty: expected a header and at least one row", id="empty file"),
         pytest.param(b"\n\n\n", "data.csv: is empty: expected a header and at least one row", id="empty lines"),
@@ -157,8 +157,8 @@ def test_cleaning_writes_what_it_returns(small_csv: Path, small_params: Params, 
         ),
     ],
 )
-def test_a_file_that_is_no_table_is_refused(content: bytes, told: str, params: Params) -> None:
-    assert refusal(content, params) == told
+def test_a_file_that_is_no_table_is_refused(content: bytes, message: str, params: Params) -> None:
+    assert refusal(content, params) == message
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_training_needs_the_levels_and_loading_does_not(params: Params, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "told"),
+    ("column", "value", "message"),
     [
         ("CAEC", "Never", "CAEC: got 'Never', expected one of 'no', 'Sometimes', 'Frequently', 'Always'"),
         ("CAEC", "", "CAEC: got '', expected one of 'no', 'Sometimes', 'Frequently', 'Always'"),
@@ -234,10 +234,10 @@ def test_training_needs_the_levels_and_loading_does_not(params: Params, tmp_path
         ),
     ],
 )
-def test_a_bad_cell_is_told_with_row_column_and_what_was_expected(
-    stray: Callable[..., bytes], params: Params, column: str, value: str, told: str
+def test_a_bad_cell_is_reported_with_row_column_and_what_was_expected(
+    stray: Callable[..., bytes], params: Params, column: str, value: str, message: str
 ) -> None:
-    expected = f"data.csv: 1 value(s) break the contract; nothing was written:\n  row 3, {told}"
+    expected = f"data.csv: 1 value(s) break the contract; nothing was written:\n  row 3, {message}"
     assert refusal(stray(cell(column, value)), params) == expected
 
 
@@ -314,8 +314,8 @@ def test_how_the_file_was_saved_changes_no_record(
     small: bytes, small_params: Params, change: Callable[[str], str]
 ) -> None:
     expected, _ = clean.clean(small, "small.csv", small_params)
-    found, _ = clean.clean(change(small.decode()).encode(), "small.csv", small_params)
-    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    frame, _ = clean.clean(change(small.decode()).encode(), "small.csv", small_params)
+    pd.testing.assert_frame_equal(frame, expected, check_exact=True)
 
 
 def test_a_refused_file_leaves_what_was_there_untouched(
@@ -341,7 +341,9 @@ def test_a_refused_file_writes_nothing_where_nothing_was(tmp_path: Path, small_p
 
 
 @pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()], ids=["missing", "folder"])  # noqa: ARG005
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, small_params: Params, make: Callable[[Path], None]) -> None:
+def test_a_file_that_cannot_be_read_is_reported(
+    tmp_path: Path, small_params: Params, make: Callable[[Path], None]
+) -> None:
     path = tmp_path / "data.csv"
     make(path)
     with pytest.raises(DataError, match=r"data.csv cannot be read: "):
@@ -356,15 +358,15 @@ def test_duplicates_are_dropped_and_contradictions_kept_and_counted(
     rows = len(small.splitlines()) - 1
     content = stray(ROW, ROW, cell(TARGET, "Normal_Weight"), ROW)
     frame, report = clean.clean(content, "data.csv", small_params)
-    found = (report.rows_read, report.duplicates_dropped, report.contradictions, report.records)
-    assert found == (rows + 4, 2, 1, rows + 2)
+    counts = (report.rows_read, report.duplicates_dropped, report.contradictions, report.records)
+    assert counts == (rows + 4, 2, 1, rows + 2)
     same = frame[frame[KEY].duplicated(keep=False)]
     assert same[TARGET].tolist() == ["Overweight_Level_I", "Normal_Weight"]
     assert len(set(same[FOLD])) == 1
 
 
 @pytest.mark.parametrize(
-    ("rows", "told"),
+    ("rows", "message"),
     [
         ([ROW], "1 different records of 1 level(s)"),
         ([cell("Age", str(20 + n / 8)) for n in range(60)], "60 different records of 1 level(s)"),
@@ -374,9 +376,9 @@ def test_duplicates_are_dropped_and_contradictions_kept_and_counted(
         ),
     ],
 )
-def test_too_little_to_train_on_is_refused(rows: list[str], told: str, params: Params) -> None:
+def test_too_little_to_train_on_is_refused(rows: list[str], message: str, params: Params) -> None:
     text = refusal(table(*rows), params)
-    assert text.startswith(f"data.csv: {told}")
+    assert text.startswith(f"data.csv: {message}")
     assert text.endswith("expected 50 or more, of two levels or more, some in each of 5 folds")
 
 
@@ -411,7 +413,7 @@ def test_more_collected_rows_than_rows_is_a_wrong_parameter(small: bytes, small_
         clean.clean(small, "small.csv", with_origins(small_params, small, 100_000))
 
 
-def test_a_level_without_a_collected_row_is_told(small: bytes, small_params: Params) -> None:
+def test_a_level_without_a_collected_row_is_reported(small: bytes, small_params: Params) -> None:
     with pytest.raises(DataError, match=r"all rows of level .* are synthetic: data\.collected_rows .* is too small"):
         clean.clean(small, "small.csv", with_origins(small_params, small, 3))
 
@@ -444,12 +446,12 @@ def test_a_record_never_changes_its_fold_when_rows_come_go_or_move(
     frame, _ = clean.clean("\n".join([header, *added, *kept, ""]).encode(), "data.csv", small_params)
     before, _ = clean.clean(small, "small.csv", small_params)
     folds = dict(zip(before[KEY], before[FOLD], strict=True))
-    found = {key: fold for key, fold in zip(frame[KEY], frame[FOLD], strict=True) if key in folds}
-    assert len(found) >= len(kept)
-    assert found == {key: folds[key] for key in found}
+    folds_after = {key: fold for key, fold in zip(frame[KEY], frame[FOLD], strict=True) if key in folds}
+    assert len(folds_after) >= len(kept)
+    assert folds_after == {key: folds[key] for key in folds_after}
 
 
-def test_correcting_a_level_moves_nobody(small: bytes, small_params: Params) -> None:
+def test_correcting_a_level_moves_no_record(small: bytes, small_params: Params) -> None:
     header, *rows = small.decode().splitlines()
     corrected = "\n".join([header, *(cell(TARGET, LEVELS[n % 7], row) for n, row in enumerate(rows)), ""]).encode()
     before, after = (clean.clean(content, "small.csv", small_params)[0] for content in (small, corrected))

@@ -53,15 +53,15 @@ class Publisher:
 
 @pytest.fixture
 def publisher() -> Iterator[type[Publisher]]:
-    made: list[Publisher] = []
+    publishers: list[Publisher] = []
 
     class Recorded(Publisher):
         def __init__(self, *answers: tuple[int, bytes]) -> None:
             super().__init__(*answers)
-            made.append(self)
+            publishers.append(self)
 
     yield Recorded
-    for one in made:
+    for one in publishers:
         one.close()
 
 
@@ -128,11 +128,11 @@ def test_a_named_file_that_is_missing_is_an_error_and_no_other_source_is_tried()
 @pytest.mark.parametrize("body", [CONTENT, zipped(**MEMBER)], ids=["plain", "zip"])
 def test_the_publisher_may_send_the_file_or_a_zip_that_holds_it(publisher: type[Publisher], body: bytes) -> None:
     server = publisher((200, body))
-    heard: list[tuple[str, int, int]] = []
-    found = ingest(TARGET, SHA256, server.url, progress=lambda *said: heard.append(said))
-    assert found == RawFile(TARGET, server.url, SHA256)
+    steps: list[tuple[str, int, int]] = []
+    raw = ingest(TARGET, SHA256, server.url, progress=lambda *said: steps.append(said))
+    assert raw == RawFile(TARGET, server.url, SHA256)
     assert TARGET.read_bytes() == CONTENT
-    assert heard[-1] == ("download", len(body), len(body))
+    assert steps[-1] == ("download", len(body), len(body))
 
 
 def test_a_publisher_that_stumbles_is_asked_again(publisher: type[Publisher]) -> None:
@@ -201,9 +201,9 @@ def test_accepting_new_data_records_its_digest_and_keeps_the_comments(small_csv:
     params_file = Path("params.yaml")
     before = (ROOT / "params.yaml").read_text(encoding="utf-8")
     params_file.write_text(before, encoding="utf-8")
-    found = accept(small_csv, None, params_file, TARGET)
+    accepted = accept(small_csv, None, params_file, TARGET)
     pin_line = next(line for line in before.splitlines() if line.startswith("  sha256: "))
-    expected = before.replace(pin_line, f"  sha256: {found.sha256}", 1)
+    expected = before.replace(pin_line, f"  sha256: {accepted.sha256}", 1)
     expected = expected.replace("collected_rows: 498", "collected_rows: null")
     assert params_file.read_text(encoding="utf-8") == expected
     assert parameters.load(params_file).data.published == parameters.load(ROOT / "params.yaml").data.published

@@ -34,7 +34,7 @@ def state(project: Project) -> tuple[str, str]:
     return file_digest(Layout(project.root).raw), file_digest(project.root / "params.yaml")
 
 
-def test_shuffled_labels_are_refused_at_the_door_and_by_the_gate_if_added_even_so(
+def test_shuffled_labels_are_refused_when_added_and_by_the_gate_if_added_with_force(
     project: Project, params: Params, tmp_path: Path
 ) -> None:
     project.set_params(gate=NOISY_GATE)
@@ -52,9 +52,9 @@ def test_shuffled_labels_are_refused_at_the_door_and_by_the_gate_if_added_even_s
     assert state(project) != before
     retrained = project.run("retrain")
     assert retrained.returncode == 0, retrained.stdout + retrained.stderr
-    told = " ".join(retrained.stdout.split())
-    assert "Refused: " in told
-    assert "clearly below 0.85 (95% sure): the labels are probably shuffled or wrong" in told[told.index("Refused: ") :]
+    output = " ".join(retrained.stdout.split())
+    refusal = output[output.index("Refused: ") :]
+    assert "clearly below 0.85 (95% sure): the labels are probably shuffled or wrong" in refusal
     champion = project.registry().champion(NAME)
     assert champion
     assert (champion.number, len(project.registry().versions(NAME))) == (1, 2)
@@ -95,7 +95,7 @@ def test_records_can_be_added_again_before_anything_is_trained_and_after_a_kill_
         (["--add", "data/sample/records.csv"], "is the embedded sample: it is never accepted as real data"),
     ],
 )
-def test_what_cannot_be_added_is_told_in_a_line(trained_project: Path, arguments: list[str], said: str) -> None:
+def test_what_cannot_be_added_is_reported_in_a_line(trained_project: Path, arguments: list[str], said: str) -> None:
     done = Project(trained_project).run("ingest", *arguments)
     assert (done.returncode, said in done.stderr, "Traceback" in done.stderr) == (2, True, False), done.stderr
 
@@ -103,11 +103,11 @@ def test_what_cannot_be_added_is_told_in_a_line(trained_project: Path, arguments
 def test_the_commands_are_quoted_for_a_shell_and_name_what_is_added(small_csv: Path, params: Params) -> None:
     header, *rows = small_csv.read_text(encoding="utf-8").splitlines(keepends=True)
     data = params.data.model_copy(update={"collected_rows": 5})
-    found = grown(
+    additions = grown(
         "".join([header, *rows[:-1]]).encode(), "".join([header, rows[-1]]).encode(), "n", data, synthetic=True
     )
-    branch = f"add-1-synthetic-record-{found.sha256[:8]}"
-    assert pull_request(found, "/my tools/dvc") == (
+    branch = f"add-1-synthetic-record-{additions.sha256[:8]}"
+    assert pull_request(additions, "/my tools/dvc") == (
         f"git switch -c {branch}",
         "make run && '/my tools/dvc' push",
         (

@@ -101,7 +101,7 @@ def test_numbers_come_back_from_a_file_as_the_very_same_doubles(
     )
 
 
-def test_missing_records_are_told_with_the_command_that_makes_them(tmp_path: Path) -> None:
+def test_missing_records_are_reported_with_the_command_that_makes_them(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError) as refusal:
         load_processed(tmp_path / "records.csv")
     assert str(refusal.value) == f"{tmp_path / 'records.csv'} does not exist: make it with `pipeline clean`"
@@ -190,5 +190,5 @@ def test_random_records_reach_all_of_the_contract() -> None:
 
 def test_rounded_records_have_the_decimals_that_people_type() -> None:
     frame = rounded(EXAMPLE.assign(Age=23.7, Height=1.6549, Weight=71.96, FCVC=2.5, NCP=3.4999))
-    found = frame[["Age", "Height", "Weight", "FCVC", "NCP"]].iloc[0].tolist()
-    assert found == [24.0, 1.65, 72.0, 2.0, 3.0]
+    values = frame[["Age", "Height", "Weight", "FCVC", "NCP"]].iloc[0].tolist()
+    assert values == [24.0, 1.65, 72.0, 2.0, 3.0]

@@ -1,4 +1,4 @@
-"""The sample is made from aggregated figures alone, the same bytes each time, and nobody real is in it."""
+"""The sample is made from aggregated figures alone, the same bytes each time, and no real person is in it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a runner is told, line by line."""
+"""The commands that a runner reads, line by line."""
 
 from pathlib import Path
 

@@ -188,7 +188,7 @@ def test_records_that_the_champion_was_not_judged_on_are_looked_at_by_themselves
     assert verdict.new_records.records == verdict.new_records.right == verdict.new_records.champion_right
 
 
-def test_a_champion_that_kept_no_list_of_its_records_is_compared_on_all_and_that_is_told(
+def test_a_champion_that_kept_no_list_of_its_records_is_compared_on_all_and_the_verdict_says_so(
     registry: Registry, good: Layout, grown_layout: Layout, easy: Params
 ) -> None:
     class Forgetful(Registry):
@@ -210,7 +210,7 @@ def test_new_records_with_shuffled_labels_are_refused_though_they_hurt_both_mode
     verdict = run(poisoned, easy, registry)
     assert (verdict.outcome, "new records" in failed(verdict.reasons)) == ("refused", True)
     assert verdict.new_records
-    assert f"new records: {verdict.new_records.right} of {verdict.news.records} " in verdict.text
+    assert f"new records: {verdict.new_records.right} of {verdict.new_records.records} " in verdict.text
     assert "their labels contradict their answers" in verdict.text
     assert registry.version(NAME, "champion").number == 2
 
@@ -240,7 +240,7 @@ def test_gate_moves_nothing_to_a_result_that_is_not_registered(
     assert not grown_layout.verdict.exists()
 
 
-def test_gate_never_crowns_a_model_from_the_sample_over_one_from_other_data(
+def test_gate_never_promotes_a_model_from_the_sample_over_one_from_other_data(
     registry: Registry, bad: Layout, good: Layout, poor: Params, easy: Params
 ) -> None:
     run(bad, poor, registry)

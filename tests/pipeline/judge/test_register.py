@@ -50,9 +50,9 @@ def with_threshold(params: Params, threshold: float) -> Params:
 
 def test_the_same_result_is_registered_once(two: Registry, small_layout: Layout, small_params: Params) -> None:
     again = register(small_layout, small_params, 1, two)
-    found = two.version(NAME, 1)
+    first = two.version(NAME, 1)
     result = result_of(small_layout, small_params)
-    assert again == Registration(NAME, 1, False, found.stage, result.model_sha256, result.sha256, found.run_id)  # noqa: FBT003
+    assert again == Registration(NAME, 1, False, first.stage, result.model_sha256, result.sha256, first.run_id)  # noqa: FBT003
     assert [version.number for version in two.versions(NAME)] == [1, 2]
     assert runs(two) == ["FINISHED", "FINISHED"]
 
@@ -88,8 +88,8 @@ def test_accuracy_at_the_threshold_earns_staging_and_below_it_nothing(
     registry: Registry, small_layout: Layout, small_params: Params, above: float, stage: str
 ) -> None:
     accuracy = read_json(small_layout.metrics, "")["holdout"]["accuracy"]
-    made = register(small_layout, with_threshold(small_params, accuracy + above), 1, registry)
-    assert (made.created, made.stage, registry.version(NAME, 1).stage) == (True, stage, stage)
+    registration = register(small_layout, with_threshold(small_params, accuracy + above), 1, registry)
+    assert (registration.created, registration.stage, registry.version(NAME, 1).stage) == (True, stage, stage)
 
 
 def test_a_version_carries_everything_that_made_it(two: Registry, small_layout: Layout, small_params: Params) -> None:
@@ -125,10 +125,12 @@ def test_pictures_and_the_model_card_are_logged_with_a_result_if_there_are_any(
     for path in (copied.figures / "confusion.png", copied.model_card):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"drawn")
-    made = register(copied, small_params, 1, registry)
+    registration = register(copied, small_params, 1, registry)
     with registry.store.client() as client:
         logged = {
-            item.path for folder in ("reports/figures", "docs") for item in client.list_artifacts(made.run_id, folder)
+            item.path
+            for folder in ("reports/figures", "docs")
+            for item in client.list_artifacts(registration.run_id, folder)
         }
     assert logged == {"reports/figures/confusion.png", "docs/model-card.md"}
 
@@ -183,8 +185,8 @@ def test_a_registration_killed_before_its_version_leaves_none_and_is_completed_b
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert [model.versions for model in registry.models()] in ([], [0])
     assert runs(registry) == ["FINISHED"]
-    made = register(small_layout, small_params, 1, registry)
-    assert (made.created, made.version, runs(registry)) == (True, 1, ["FINISHED"])
+    registration = register(small_layout, small_params, 1, registry)
+    assert (registration.created, registration.version, runs(registry)) == (True, 1, ["FINISHED"])
     assert registry.models()[0].aliases == {"baseline": 1, "challenger": 1}
 
 

@@ -185,7 +185,7 @@ def test_a_floor_holds_whatever_the_champion_does() -> None:
     assert verdict.text == "Refused: holdout accuracy 0.5000 < 0.85"
 
 
-def test_collected_rows_that_nobody_can_tell_are_not_measurable_rather_than_failed() -> None:
+def test_collected_rows_of_unknown_accuracy_are_not_measurable_rather_than_failed() -> None:
     challenger = replace(CHALLENGER, guards=replace(GUARDS, collected_accuracy=None))
     verdict = decide(challenger, REACHED, CHAMPION, MUCH_BETTER, GATE)
     assert verdict.outcome == "promoted"
@@ -196,7 +196,7 @@ def test_collected_rows_that_nobody_can_tell_are_not_measurable_rather_than_fail
 
 
 @pytest.mark.parametrize(
-    ("challenger", "champion", "outcome", "told"),
+    ("challenger", "champion", "outcome", "reason_part"),
     [
         ("sample", "real", "refused", "never replaces"),
         ("sample", "other", "refused", "never replaces"),
@@ -207,14 +207,14 @@ def test_collected_rows_that_nobody_can_tell_are_not_measurable_rather_than_fail
     ],
 )
 def test_a_model_from_the_sample_never_replaces_one_from_other_data(
-    challenger: str, champion: str, outcome: str, told: str
+    challenger: str, champion: str, outcome: str, reason_part: str
 ) -> None:
     verdict = decide(
         replace(CHALLENGER, source=challenger), REACHED, replace(CHAMPION, source=champion), MUCH_BETTER, GATE
     )
     assert verdict.outcome == outcome
-    assert told in " ".join(reason.text for reason in verdict.reasons)
-    assert (verdict.pairs is None) == bool(told)
+    assert reason_part in " ".join(reason.text for reason in verdict.reasons)
+    assert (verdict.pairs is None) == bool(reason_part)
 
 
 def test_a_champion_made_for_another_contract_cannot_answer_and_the_floors_alone_decide() -> None:

@@ -48,18 +48,18 @@ def test_a_run_that_loses_the_race_takes_the_registry_as_it_is_and_decides_again
     project: Path, trained_project: Path, tmp_path: Path, store: str
 ) -> None:
     rival = pushed(trained_project, tmp_path / "rival", store)
-    told = list[str]()
+    steps = list[str]()
 
     def meanwhile(what: str, done: int, total: int) -> None:
         del done, total
-        told.append(what)
-        if told.count("register in MLflow") == 1 and what == "register in MLflow":
+        steps.append(what)
+        if steps.count("register in MLflow") == 1 and what == "register in MLflow":
             rival.set_alias(NAME, "liked", 1, expected=None)
             remote_store.push(rival.store, store)
 
-    judged = ci.publish(parameters.load(), store, "a test", meanwhile)
-    assert told.count("another run was first: decide again") == 1
-    assert (judged.verdict.outcome, judged.champion) == ("unchanged", 1)
+    published = ci.publish(parameters.load(), store, "a test", meanwhile)
+    assert steps.count("another run was first: decide again") == 1
+    assert (published.verdict.outcome, published.champion) == ("unchanged", 1)
     (version,) = Registry(f"sqlite:///{project}/mlflow.db").versions(NAME)
     assert "liked" in version.aliases
 
@@ -146,7 +146,7 @@ def publisher(tmp_path: Path) -> Iterator[str]:
         server.shutdown()
 
 
-def test_a_fork_that_cannot_read_the_added_records_runs_on_the_sample_and_nobody_publishes_it(
+def test_a_fork_that_cannot_read_the_added_records_runs_on_the_sample_and_refuses_to_publish(
     project: Path, publisher: str
 ) -> None:
     shutil.rmtree(project / ".dvc/cache")

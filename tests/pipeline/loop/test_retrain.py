@@ -15,14 +15,14 @@ from tests.paths import ROOT
 
 
 def test_the_first_pass_registers_promotes_exports_and_says_so(trained_project: Path) -> None:
-    said = (trained_project / "said.txt").read_text(encoding="utf-8")
+    output = (trained_project / "said.txt").read_text(encoding="utf-8")
     for words in (
         "BMI rule",
         "Promoted",
         "as obesity_classifier version 1",
         "exported to models/champion/models/model.onnx",
     ):
-        assert words in said
+        assert words in output
     exported = Layout(trained_project / "models/champion")
     assert file_digest(exported.model) == file_digest(Layout(trained_project).model)
 
@@ -106,8 +106,8 @@ def test_a_stage_that_fails_hands_on_its_error_and_its_exit_code(project: Projec
 
 def test_a_pass_beside_another_one_is_refused_and_says_who_is_at_work(project: Project) -> None:
     project.set_params(forest={"n_estimators": 5})
-    ours = {"pid": os.getpid(), "cmd": "make run elsewhere"}
-    at_work = {"write": {str(Layout(project.root).model): ours}, "read": {}}
+    lock_entry = {"pid": os.getpid(), "cmd": "make run elsewhere"}
+    at_work = {"write": {str(Layout(project.root).model): lock_entry}, "read": {}}
     (project.root / ".dvc/tmp/rwlock").write_text(json.dumps(at_work), encoding="utf-8")
     done = project.run("retrain")
     assert done.returncode == 3

@@ -40,7 +40,7 @@ def layout(pinned_layout: Layout, tmp_path: Path) -> Layout:
 
 
 def answers(truth: list[int], predicted: list[int], probabilities: list[list[float]] | None = None) -> Answers:
-    """Answers to records that nobody gave, with the probabilities given or all on the answer."""
+    """Answers to generated records, with the probabilities given or all on the answer."""
     table = np.full((len(truth), 7), 0.01)
     table[np.arange(len(truth)), predicted] = 0.94
     frame = random_records(len(truth), seed=1).assign(origin="unknown")
@@ -54,15 +54,15 @@ def scored(truth: list[int], predicted: list[int]) -> dict[str, float]:
 
 
 def test_a_confusion_matrix_has_the_truth_in_rows_and_the_answers_in_columns() -> None:
-    found = scores.confusion(np.array([0, 0, 1, 6, 6]), np.array([0, 1, 1, 6, 5]))
+    matrix = scores.confusion(np.array([0, 0, 1, 6, 6]), np.array([0, 1, 1, 6, 5]))
     expected = np.zeros((7, 7), dtype=int)
     expected[0, 0] = expected[0, 1] = expected[1, 1] = expected[6, 6] = expected[6, 5] = 1
-    assert found.tolist() == expected.tolist()
+    assert matrix.tolist() == expected.tolist()
 
 
 def test_scores_of_six_answers_are_those_worked_out_by_hand() -> None:
     # Level 0: three rows, two right; level 1: two rows, both right; level 6: one row, taken for level 1.
-    found = scored([0, 0, 0, 1, 1, 6], [0, 0, 1, 1, 1, 1])
+    figures = scored([0, 0, 0, 1, 1, 6], [0, 0, 1, 1, 1, 1])
     expected = {
         "accuracy": 4 / 6,
         "f1_macro": (4 / 5 + 4 / 6 + 0) / 3,
@@ -75,7 +75,7 @@ def test_scores_of_six_answers_are_those_worked_out_by_hand() -> None:
         # Observed squared distances: 1 + 25; by chance, over rows x columns / 6: 0-1 3*4, 1-0 2*2, 6-0 1*2, 6-1 1*4.
         "quadratic_kappa": 1 - 26 / ((12 * 1 + 4 * 1 + 2 * 36 + 4 * 25) / 6),
     }
-    assert found == pytest.approx(expected, abs=1e-12)
+    assert figures == pytest.approx(expected, abs=1e-12)
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=2, max_size=60))
@@ -95,16 +95,16 @@ def test_scores_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
         expected["quadratic_kappa"] = metrics.cohen_kappa_score(
             truth, predicted, weights="quadratic", labels=list(range(7))
         )
-    found = scored(truth, predicted)
-    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-9)
+    figures = scored(truth, predicted)
+    assert {name: figures[name] for name in expected} == pytest.approx(expected, abs=1e-9)
 
 
 def test_probability_scores_are_those_worked_out_by_hand() -> None:
     rest = [0.0] * 4
-    found = scores.probability_scores(
+    figures = scores.probability_scores(
         answers([0, 0, 1], [0, 0, 0], [[0.9, 0.1, 0.0, *rest], [0.8, 0.1, 0.1, *rest], [0.82, 0.18, 0.0, *rest]])
     )
-    assert found == pytest.approx(
+    assert figures == pytest.approx(
         {
             # Bin 0.8 to 0.9: two answers, one right, confidence 0.81 on average; from 0.9: one, right, 0.9.
             "ece": (2 * abs(0.5 - 0.81) + 1 * abs(1 - 0.9)) / 3,
@@ -118,18 +118,18 @@ def test_probability_scores_are_those_of_scikit_learn() -> None:
     random = np.random.RandomState(1)
     probabilities = random.dirichlet(np.ones(7), 200)
     truth = random.randint(7, size=200)
-    found = scores.probability_scores(
+    figures = scores.probability_scores(
         answers(truth.tolist(), probabilities.argmax(axis=1).tolist(), probabilities.tolist())
     )
-    assert found["log_loss"] == pytest.approx(metrics.log_loss(truth, probabilities, labels=range(7)))
-    assert found["brier"] == pytest.approx(
+    assert figures["log_loss"] == pytest.approx(metrics.log_loss(truth, probabilities, labels=range(7)))
+    assert figures["brier"] == pytest.approx(
         metrics.brier_score_loss(truth, probabilities, labels=range(7), scale_by_half=False)
     )
 
 
 def test_full_confidence_falls_into_the_last_bin() -> None:
-    found = scores.probability_scores(answers([0], [0], [[1.0, 0, 0, 0, 0, 0, 0]]))
-    assert found == {"ece": 0.0, "brier": 0.0, "log_loss": 0.0}
+    figures = scores.probability_scores(answers([0], [0], [[1.0, 0, 0, 0, 0, 0, 0]]))
+    assert figures == {"ece": 0.0, "brier": 0.0, "log_loss": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,10 @@ def test_wilsons_interval_has_its_known_values(right: int, rows: int, low: float
 def test_wilsons_interval_is_scipys(rows: int, part: float, confidence: float) -> None:
     right = round(part * rows)
     expected = binomtest(right, rows).proportion_ci(confidence, method="wilson")
-    found = intervals.wilson(right, rows, confidence)
-    assert found == pytest.approx((expected.low, expected.high), abs=1e-9)
-    assert 0 <= found[0] <= right / rows + 1e-12
-    assert right / rows - 1e-12 <= found[1] <= 1
+    interval = intervals.wilson(right, rows, confidence)
+    assert interval == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert 0 <= interval[0] <= right / rows + 1e-12
+    assert right / rows - 1e-12 <= interval[1] <= 1
 
 
 @pytest.mark.parametrize(
@@ -192,10 +192,10 @@ def test_every_interval_contains_its_point(measured: dict[str, Any]) -> None:
 
 
 def test_an_interval_of_a_perfect_score_is_not_a_point(params: Params) -> None:
-    found = scores.scores(answers([0, 1, 2, 3] * 25, [0, 1, 2, 3] * 25), params.evaluate)
+    figures = scores.scores(answers([0, 1, 2, 3] * 25, [0, 1, 2, 3] * 25), params.evaluate)
     for name in ("accuracy", "within_one_level"):
-        assert (found[name], found[f"{name}_high"]) == (1.0, 1.0)
-        assert 0.95 < found[f"{name}_low"] < 0.97
+        assert (figures[name], figures[f"{name}_high"]) == (1.0, 1.0)
+        assert 0.95 < figures[f"{name}_low"] < 0.97
 
 
 def test_a_wider_confidence_makes_a_wider_interval(params: Params) -> None:
@@ -209,12 +209,12 @@ def test_a_wider_confidence_makes_a_wider_interval(params: Params) -> None:
 
 
 def test_levels_that_do_not_occur_are_absent_and_one_never_answered_has_no_precision(params: Params) -> None:
-    found = evaluate.per_level(answers([0, 0, 6], [0, 1, 0]), params.evaluate)
-    assert list(found) == ["Insufficient_Weight", "Obesity_Type_III"]
-    assert (found["Insufficient_Weight"]["recall"], found["Insufficient_Weight"]["precision"]) == (0.5, 0.5)
-    assert (found["Obesity_Type_III"]["recall"], found["Obesity_Type_III"]["precision"]) == (0.0, 0.0)
-    assert found["Obesity_Type_III"]["f1"] == 0.0
-    assert found["Insufficient_Weight"]["rows"] == 2
+    levels = evaluate.per_level(answers([0, 0, 6], [0, 1, 0]), params.evaluate)
+    assert list(levels) == ["Insufficient_Weight", "Obesity_Type_III"]
+    assert (levels["Insufficient_Weight"]["recall"], levels["Insufficient_Weight"]["precision"]) == (0.5, 0.5)
+    assert (levels["Obesity_Type_III"]["recall"], levels["Obesity_Type_III"]["precision"]) == (0.0, 0.0)
+    assert levels["Obesity_Type_III"]["f1"] == 0.0
+    assert levels["Insufficient_Weight"]["rows"] == 2
 
 
 def test_every_out_of_fold_answer_is_by_the_graph_that_never_saw_the_fold(pinned_layout: Layout) -> None:
@@ -298,13 +298,13 @@ def test_the_grouped_figure_is_of_the_graphs_that_never_saw_the_group(
 
 
 def test_figures_that_need_origins_are_absent_where_origins_are_unknown(small_layout: Layout) -> None:
-    found = json.loads(small_layout.metrics.read_text())
-    assert "grouped" not in found
-    assert sorted(found["slices"]) == ["age", "sex"]
+    report = json.loads(small_layout.metrics.read_text())
+    assert "grouped" not in report
+    assert sorted(report["slices"]) == ["age", "sex"]
     assert "collected" not in small_layout.metrics.read_text()
 
 
-def test_plausible_people_are_answered_by_a_graph_that_saw_nobody_with_their_habits(params: Params) -> None:
+def test_plausible_people_are_answered_by_a_graph_that_never_saw_their_habits(params: Params) -> None:
     asked: list[pd.DataFrame] = []
     frame = random_records(40, seed=1).assign(**{FOLD: np.arange(40) % 4})
 
@@ -313,14 +313,14 @@ def test_plausible_people_are_answered_by_a_graph_that_saw_nobody_with_their_hab
         truth = scores.positions(people[TARGET])
         return Answers(people, truth, np.maximum(truth - (people["Gender"] == "Male"), 0), np.zeros((len(people), 7)))
 
-    found = evaluate.plausible(ask, frame, params.evaluate)
+    figures = evaluate.plausible(ask, frame, params.evaluate)
     (people,) = asked
     assert people[FOLD].tolist() == np.repeat(np.arange(40) % 4, 5).tolist()
     assert people[TARGET].tolist() == rule_levels(people).tolist()
-    assert found["rows"] == 200
-    assert found["men_type_iii"] == 0.0
+    assert figures["rows"] == 200
+    assert figures["men_type_iii"] == 0.0
     lightest = people[TARGET] == "Insufficient_Weight"
-    assert found["agreement"] == ((people["Gender"] == "Female") | lightest).mean()
+    assert figures["agreement"] == ((people["Gender"] == "Female") | lightest).mean()
 
 
 def test_heavy_men_are_those_whom_the_rule_calls_type_iii(params: Params) -> None:
@@ -330,8 +330,8 @@ def test_heavy_men_are_those_whom_the_rule_calls_type_iii(params: Params) -> Non
         return Answers(people, truth, np.where(index >= 40, truth, 0), np.zeros((len(people), 7)))
 
     frame = random_records(400, seed=1)
-    found = evaluate.plausible(ask, frame, params.evaluate.model_copy(update={"plausible_people_per_record": 50}))
-    assert 0.98 < found["men_type_iii"] < 1
+    figures = evaluate.plausible(ask, frame, params.evaluate.model_copy(update={"plausible_people_per_record": 50}))
+    assert 0.98 < figures["men_type_iii"] < 1
 
 
 def test_a_column_that_no_tree_can_do_without_costs_most(pinned_layout: Layout) -> None:
@@ -367,7 +367,7 @@ def test_measuring_again_writes_the_same_bytes(layout: Layout, pinned_params: Pa
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         pytest.param(lambda out: out.records.unlink(), "make it with `pipeline clean`", id="no records"),
         pytest.param(lambda out: out.model.unlink(), "make it with `pipeline train`", id="no model"),
@@ -384,11 +384,11 @@ def test_measuring_again_writes_the_same_bytes(layout: Layout, pinned_params: Pa
     ],
 )
 def test_files_that_do_not_belong_together_are_refused_and_the_old_figures_stay(
-    layout: Layout, pinned_params: Params, damage: Callable[[Layout], object], told: str
+    layout: Layout, pinned_params: Params, damage: Callable[[Layout], object], message: str
 ) -> None:
     before = layout.metrics.read_bytes()
     damage(layout)
     with pytest.raises(ModelFileError) as refusal:
         evaluate.run(layout, pinned_params)
-    assert told in str(refusal.value)
+    assert message in str(refusal.value)
     assert layout.metrics.read_bytes() == before

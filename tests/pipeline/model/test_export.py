@@ -53,9 +53,9 @@ def graph(fitted: Pipeline) -> bytes:
 def tensor(model: onnx.ModelProto, name: str) -> tuple[onnx.TensorProto, NDArray[np.float64]]:
     """A constant of the graph or of its trees, and its values."""
     ensemble = next(node for node in model.graph.node if node.op_type == "TreeEnsemble")
-    found = {item.name: item for item in model.graph.initializer}
-    found |= {item.name: item.t for item in ensemble.attribute if item.type == onnx.AttributeProto.TENSOR}
-    return found[name], onnx.numpy_helper.to_array(found[name])
+    tensors = {item.name: item for item in model.graph.initializer}
+    tensors |= {item.name: item.t for item in ensemble.attribute if item.type == onnx.AttributeProto.TENSOR}
+    return tensors[name], onnx.numpy_helper.to_array(tensors[name])
 
 
 def tampered(graph: bytes, name: str, change: Callable[[NDArray[np.float64]], object]) -> bytes:
@@ -125,8 +125,8 @@ def test_fresh_processes_with_other_hash_seeds_and_cores_give_the_same_bytes(
         )
         for seed, jobs in (("0", "1"), ("1", "2"))
     ]
-    found = [process.communicate()[0].strip() for process in running]
-    assert found == [digest(to_onnx(train.fit(records, small_params, 2.0, jobs=1), DATA_SHA256))] * 2
+    digests = [process.communicate()[0].strip() for process in running]
+    assert digests == [digest(to_onnx(train.fit(records, small_params, 2.0, jobs=1), DATA_SHA256))] * 2
 
 
 @pytest.mark.parametrize(
@@ -177,8 +177,8 @@ def test_unknown_categories_are_answered_as_the_pipeline_answers_them(fitted: Pi
     assert 0.45 < share < 0.55
     for text in ("", "NO", "nan", "\N{SNOWMAN}" * 1000):
         odd = frame.assign(**dict.fromkeys(CATEGORIES, text)).astype(dict.fromkeys(CATEGORIES, object))
-        found = compare(fitted, Model(graph), odd)
-        assert (found.records, found.label_flips) == (200, 0)
+        comparison = compare(fitted, Model(graph), odd)
+        assert (comparison.records, comparison.label_flips) == (200, 0)
 
 
 def test_records_on_thresholds_really_are(fitted: Pipeline) -> None:
@@ -264,10 +264,10 @@ def test_a_refusal_names_each_battery_that_differs_with_its_figures() -> None:
 def test_a_comparison_counts_labels_and_takes_the_largest_difference(fitted: Pipeline, graph: bytes) -> None:
     frame = random_records(300, seed=5)
     sharper = tampered(graph, "exponent", lambda exponent: exponent * 2)
-    found = compare(fitted, Model(sharper), frame)
+    comparison = compare(fitted, Model(sharper), frame)
     expected = fitted.predict_proba(frame[list(COLUMNS)]) - Model(sharper).predict(feed(frame))[1]
-    assert (found.records, found.label_flips) == (300, 0)
-    assert found.max_probability_difference == np.abs(expected).max() > 0.01
+    assert (comparison.records, comparison.label_flips) == (300, 0)
+    assert comparison.max_probability_difference == np.abs(expected).max() > 0.01
     turned = tampered(graph, "leaf_weights", lambda ones: -ones)
     assert compare(fitted, Model(turned), frame).label_flips > 250
 

@@ -20,9 +20,9 @@ def test_features_are_named_categories_first_then_numbers_then_the_index() -> No
 
 
 def test_one_record_becomes_these_seventeen_numbers() -> None:
-    found = encoder().fit_transform(ONE)
-    assert found.dtype == np.float64
-    assert found.tolist() == [
+    encoded = encoder().fit_transform(ONE)
+    assert encoded.dtype == np.float64
+    assert encoded.tolist() == [
         [0, 1, 1, 1, 0, 0, 1, 3, 24, 1.65, 72, 2, 3, 2, 1, 1, 72 / (1.65 * 1.65)],
     ]
 
@@ -58,8 +58,8 @@ def test_every_category_has_its_place_in_the_contract() -> None:
             frame = pd.concat([ONE] * len(column.categories), ignore_index=True).assign(
                 **{column.name: list(column.categories)}
             )
-            found = encoder().fit(ONE).transform(frame)[:, FEATURES.index(column.name)]
-            assert found.tolist() == list(range(len(column.categories)))
+            codes = encoder().fit(ONE).transform(frame)[:, FEATURES.index(column.name)]
+            assert codes.tolist() == list(range(len(column.categories)))
 
 
 def test_the_index_is_weight_by_height_squared_for_tables_and_arrays() -> None:

@@ -49,8 +49,8 @@ def test_each_tree_has_one_vote(forest: VotingForest) -> None:
 def test_a_tree_votes_for_the_level_that_it_predicts_itself(forest: VotingForest) -> None:
     table, _ = features(100, seed=3)
     tree = forest.forest_.estimators_[0]
-    found = leaf_levels(tree)[tree.apply(table.astype("float32"))]
-    assert NAMES[found].tolist() == NAMES[tree.predict(table.astype("float32")).astype(int)].tolist()
+    levels = leaf_levels(tree)[tree.apply(table.astype("float32"))]
+    assert NAMES[levels].tolist() == NAMES[tree.predict(table.astype("float32")).astype(int)].tolist()
 
 
 @pytest.mark.parametrize("criterion", ["gini", "entropy", "log_loss"])
@@ -99,8 +99,8 @@ def test_trees_of_a_single_leaf_all_vote_for_its_level() -> None:
 
 
 def test_answers_are_plain_text_and_classes_stand_in_the_contracts_order(forest: VotingForest) -> None:
-    found = forest.predict(features(50, seed=7)[0])
-    assert {type(level) for level in found.tolist()} == {str}
+    labels = forest.predict(features(50, seed=7)[0])
+    assert {type(level) for level in labels.tolist()} == {str}
     assert forest.classes_.tolist() == list(LEVELS)
     assert {type(level) for level in forest.classes_.tolist()} == {str}
 
@@ -111,10 +111,10 @@ def test_answers_are_plain_text_and_classes_stand_in_the_contracts_order(forest:
 )
 def test_an_exponent_never_changes_a_label_and_probabilities_sum_to_one(ballots: list[int], exponent: float) -> None:
     votes = np.bincount(ballots, minlength=7)[None]
-    found = probabilities(votes, len(ballots), exponent)
-    assert found.argmax() == votes.argmax()
-    assert found.min() > 0
-    assert abs(found.sum() - 1) < 1e-12
+    shares = probabilities(votes, len(ballots), exponent)
+    assert shares.argmax() == votes.argmax()
+    assert shares.min() > 0
+    assert abs(shares.sum() - 1) < 1e-12
 
 
 @pytest.mark.parametrize(

@@ -42,11 +42,11 @@ def test_heights_are_those_of_the_sex_within_two_and_a_half_deviations(records: 
     people = plausible_people(taller, per_record=30, seed=1)
     for sex in ("Female", "Male"):
         own = taller.loc[taller["Gender"] == sex, "Height"]
-        found = people.loc[people["Gender"] == sex, "Height"]
+        heights = people.loc[people["Gender"] == sex, "Height"]
         spread = own.std(ddof=0)
-        assert abs(found.mean() - own.mean()) < 0.05 * spread
-        assert found.max() == pytest.approx(own.mean() + 2.5 * spread)
-        assert found.min() == pytest.approx(own.mean() - 2.5 * spread)
+        assert abs(heights.mean() - own.mean()) < 0.05 * spread
+        assert heights.max() == pytest.approx(own.mean() + 2.5 * spread)
+        assert heights.min() == pytest.approx(own.mean() - 2.5 * spread)
 
 
 def test_people_are_the_same_for_a_seed(records: pd.DataFrame) -> None:

@@ -66,9 +66,9 @@ def accepted(values: dict[str, object]) -> bool:
 
 def test_input_columns_pass_through_as_they_are_and_answers_follow(tmp_path: Path, model: Model) -> None:
     source = tmp_path / "people.csv"
-    ours = {"Height": "1.650", "Weight": "+72", "Age": "2.4e1", "FAF": " 1 "}
+    spellings = {"Height": "1.650", "Weight": "+72", "Age": "2.4e1", "FAF": " 1 "}
     names = ["note", *reversed(COLUMNS), "id"]
-    row = ['says "no", twice\r\nthen yes', *((GOOD | ours)[name] for name in reversed(COLUMNS)), "007"]
+    row = ['says "no", twice\r\nthen yes', *((GOOD | spellings)[name] for name in reversed(COLUMNS)), "007"]
     with source.open("w", newline="", encoding="utf-8-sig") as stream:
         csv.writer(stream).writerows([names, row])
     result = predict(source, tmp_path / "out.csv", model)
@@ -151,23 +151,23 @@ def test_parquet_columns_of_any_number_and_any_string_type_are_scored(tmp_path: 
 
 
 def test_progress_ends_at_the_size_of_the_file(tmp_path: Path, model: Model) -> None:
-    heard: list[tuple[int, int]] = []
+    steps: list[tuple[int, int]] = []
     frame = good_records(100, seed=7)
     frame.to_csv(tmp_path / "in.csv", index=False)
     frame.to_parquet(tmp_path / "in.parquet", index=False)
     size = (tmp_path / "in.csv").stat().st_size
     for name, total in (("in.csv", size), ("in.parquet", 100)):
-        heard.clear()
+        steps.clear()
         predict(
             tmp_path / name,
             tmp_path / "out.csv",
             model,
             chunk_rows=10,
-            progress=lambda _, done, of: heard.append((done, of)),
+            progress=lambda _, done, of: steps.append((done, of)),
         )
-        assert (heard[0], heard[-1]) == ((0, total), (total, total))
-        assert len(heard) == 11
-        assert heard == sorted(heard)
+        assert (steps[0], steps[-1]) == ((0, total), (total, total))
+        assert len(steps) == 11
+        assert steps == sorted(steps)
 
 
 # What is rejected
@@ -313,10 +313,10 @@ def text_batches(draw: st.DrawFn) -> dict[str, list[str]]:
 def test_text_is_accepted_at_once_exactly_where_the_validator_accepts_it(table: dict[str, list[str]]) -> None:
     rows = [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
     typed = [{name: parse_number(cell) if name in NUMBERS else cell for name, cell in row.items()} for row in rows]
-    found = checked(pa.record_batch({name: pa.array(cells) for name, cells in table.items()}))
-    assert found.good.tolist() == [accepted(dict(row)) for row in typed]
+    chunk = checked(pa.record_batch({name: pa.array(cells) for name, cells in table.items()}))
+    assert chunk.good.tolist() == [accepted(dict(row)) for row in typed]
     for name in NUMBERS:
-        np.testing.assert_array_equal(finite(found.numbers[name]), finite([row[name] for row in typed]))
+        np.testing.assert_array_equal(finite(chunk.numbers[name]), finite([row[name] for row in typed]))
 
 
 @pytest.mark.parametrize("cell", ["1e2", " 21 ", "1_000", "nan", "inf", "0x10", "\u0662\u0661", "+21", "21.", "1e-400"])
@@ -481,6 +481,6 @@ def test_no_message_quotes_a_cell_of_a_broken_file(tmp_path: Path, model: Model)
 
 def test_every_contract_column_is_either_number_or_category() -> None:
     batch = pa.RecordBatch.from_pandas(good_records(3, seed=2), preserve_index=False)
-    found = checked(batch)
-    assert (set(found.numbers), set(found.positions)) == (set(NUMBERS), set(CATEGORIES))
-    assert found.good.tolist() == [True] * 3
+    chunk = checked(batch)
+    assert (set(chunk.numbers), set(chunk.positions)) == (set(NUMBERS), set(CATEGORIES))
+    assert chunk.good.tolist() == [True] * 3

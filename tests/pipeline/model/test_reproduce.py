@@ -17,28 +17,28 @@ def run_folder(root: Path, accuracy: float, model: str) -> Path:
 
 
 def test_equal_folders_differ_by_nothing(tmp_path: Path) -> None:
-    found = compare([run_folder(tmp_path / name, 0.9, "graph") for name in "ab"])
-    assert (found.equal, found.difference, len(found.files)) == (True, 0.0, 2)
-    assert found.metrics == {"holdout.accuracy": (0.9, 0.9), "holdout.rows": (3.0, 3.0)}
+    comparison = compare([run_folder(tmp_path / name, 0.9, "graph") for name in "ab"])
+    assert (comparison.equal, comparison.difference, len(comparison.files)) == (True, 0.0, 2)
+    assert comparison.metrics == {"holdout.accuracy": (0.9, 0.9), "holdout.rows": (3.0, 3.0)}
 
 
 def test_a_model_with_equal_metrics_and_other_bytes_is_a_difference(tmp_path: Path) -> None:
-    found = compare([run_folder(tmp_path / "a", 0.9, "graph"), run_folder(tmp_path / "b", 0.9, "hparg")])
-    assert (found.equal, found.difference) == (False, 0.0)
-    assert [file.name for file in found.files if not file.equal] == ["models/model.onnx"]
+    comparison = compare([run_folder(tmp_path / "a", 0.9, "graph"), run_folder(tmp_path / "b", 0.9, "hparg")])
+    assert (comparison.equal, comparison.difference) == (False, 0.0)
+    assert [file.name for file in comparison.files if not file.equal] == ["models/model.onnx"]
 
 
 def test_the_difference_is_the_largest_of_any_metric(tmp_path: Path) -> None:
-    found = compare([run_folder(tmp_path / "a", 0.9, "g"), run_folder(tmp_path / "b", 0.75, "g")])
-    assert (found.equal, round(found.difference, 6)) == (False, 0.15)
+    comparison = compare([run_folder(tmp_path / "a", 0.9, "g"), run_folder(tmp_path / "b", 0.75, "g")])
+    assert (comparison.equal, round(comparison.difference, 6)) == (False, 0.15)
 
 
 def test_a_file_that_one_run_lacks_is_a_difference(tmp_path: Path) -> None:
     folders = [run_folder(tmp_path / name, 0.9, "graph") for name in "ab"]
     write_text(folders[0] / "extra.txt", "x")
-    found = compare(folders)
-    assert not found.equal
-    assert [(file.name, file.digests[1]) for file in found.files if not file.equal] == [("extra.txt", None)]
+    comparison = compare(folders)
+    assert not comparison.equal
+    assert [(file.name, file.digests[1]) for file in comparison.files if not file.equal] == [("extra.txt", None)]
 
 
 def test_a_file_comparison_of_missing_files_is_not_equal() -> None:
@@ -49,13 +49,13 @@ def test_a_file_comparison_of_missing_files_is_not_equal() -> None:
 def test_two_fresh_processes_with_other_seeds_and_cores_write_the_same_bytes(
     small_csv: Path, small_params_file: Path
 ) -> None:
-    heard: list[str] = []
-    found = reproduce(small_csv, small_params_file, lambda what, _done, _total: heard.append(what))
-    assert (found.equal, f"{found.difference:.4f}") == (True, "0.0000")
+    steps: list[str] = []
+    comparison = reproduce(small_csv, small_params_file, lambda what, _done, _total: steps.append(what))
+    assert (comparison.equal, f"{comparison.difference:.4f}") == (True, "0.0000")
     assert {"models/model.onnx", "reports/metrics.json", "reports/parity.json", "data/processed/records.csv"} <= {
-        file.name for file in found.files
+        file.name for file in comparison.files
     }
-    assert heard == ["run with hash seed 0 on 1 core(s)", "run with hash seed 4242 on 2 core(s)", "compare"]
+    assert steps == ["run with hash seed 0 on 1 core(s)", "run with hash seed 4242 on 2 core(s)", "compare"]
 
 
 @pytest.mark.usefixtures("whole_program")

@@ -21,8 +21,8 @@ from tests.paths import ROOT
 
 
 def stages() -> dict[str, dict[str, list[object]]]:
-    found: dict[str, dict[str, list[object]]] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
-    return found
+    content: dict[str, dict[str, list[object]]] = YAML(typ="safe").load((ROOT / "dvc.yaml").read_text())["stages"]
+    return content
 
 
 def outputs(stage: dict[str, list[object]]) -> set[str]:
@@ -32,12 +32,12 @@ def outputs(stage: dict[str, list[object]]) -> set[str]:
 
 def test_dvc_runs_the_stages_in_the_order_that_run_says() -> None:
     assert tuple(stages()) == ("ingest", *flow.STAGES)
-    made: set[str] = set()
+    produced: set[str] = set()
     for name, stage in stages().items():
         deps = {str(dep) for dep in stage.get("deps", [])}
         files_of_stages = {out for other in stages().values() for out in outputs(other)}
-        assert deps & files_of_stages <= made, f"{name} reads what is not made yet"
-        made |= outputs(stage)
+        assert deps & files_of_stages <= produced, f"{name} reads what is not made yet"
+        produced |= outputs(stage)
 
 
 def test_every_stage_runs_its_own_command() -> None:
@@ -135,7 +135,7 @@ def test_the_committed_lock_is_that_of_the_committed_code_and_parameters() -> No
     params = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     for stage in lock.values():
         for key, value in stage.get("params", {}).get("params.yaml", {}).items():
-            found = params
+            current = params
             for part in key.split("."):
-                found = found[part]
-            assert found == value, f"{key} changed: run `dvc repro` and commit dvc.lock"
+                current = current[part]
+            assert current == value, f"{key} changed: run `dvc repro` and commit dvc.lock"

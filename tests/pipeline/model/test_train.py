@@ -119,8 +119,8 @@ def test_the_pipeline_that_ships_answers_as_the_graph_does(
 ) -> None:
     labels, probabilities = Model(trained.graph).predict(feed(records))
     assert trained.pipeline.predict(records[list(COLUMNS)]).tolist() == labels.tolist()
-    found = trained.pipeline.predict_proba(records[list(COLUMNS)])
-    np.testing.assert_allclose(found, probabilities, rtol=0, atol=1e-12)
+    expected = trained.pipeline.predict_proba(records[list(COLUMNS)])
+    np.testing.assert_allclose(expected, probabilities, rtol=0, atol=1e-12)
 
 
 def test_without_origins_there_are_no_grouped_graphs(records: pd.DataFrame, pinned_params: Params) -> None:
@@ -131,7 +131,7 @@ def test_without_origins_there_are_no_grouped_graphs(records: pd.DataFrame, pinn
 def test_the_exponent_is_the_candidate_with_the_lowest_log_loss_out_of_fold(
     records: pd.DataFrame, pinned_params: Params
 ) -> None:
-    names, found = [str(level) for level in LEVELS], {}
+    names, losses = [str(level) for level in LEVELS], {}
     for candidate in (1.0, 2.0, 3.0, 4.0, 5.0):
         truth, answers = [], []
         for fold in range(3):
@@ -139,8 +139,8 @@ def test_the_exponent_is_the_candidate_with_the_lowest_log_loss_out_of_fold(
             here = records[records[FOLD] == fold]
             truth += [names.index(level) for level in here[TARGET]]
             answers.append(model.predict_proba(here[list(COLUMNS)]))
-        found[candidate] = log_loss(truth, np.concatenate(answers), labels=range(7))
-    best = min(found, key=lambda candidate: found[candidate])
+        losses[candidate] = log_loss(truth, np.concatenate(answers), labels=range(7))
+    best = min(losses, key=lambda candidate: losses[candidate])
     assert best not in {1.0, 5.0}  # else the grid, not the data, would decide
     grid = pinned_params.calibration.model_copy(update={"exponents": Grid(start=1.0, stop=5.0, step=1.0)})
     params = pinned_params.model_copy(update={"calibration": grid})
@@ -215,14 +215,14 @@ def test_a_graph_that_is_not_equal_leaves_no_file_where_none_was(layout: Layout,
     assert not (layout.root / "models").exists()
 
 
-def test_training_without_records_is_told_what_to_run_first(tmp_path: Path, pinned_params: Params) -> None:
+def test_training_without_records_says_what_to_run_first(tmp_path: Path, pinned_params: Params) -> None:
     with pytest.raises(ModelFileError, match=r"records.csv does not exist: make it with `pipeline clean`"):
         train.run(Layout(tmp_path), pinned_params)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("report", ["{}", "[]", '{"sha256": 7}'])
-def test_training_without_knowing_the_data_is_told_what_to_run_again(
+def test_training_without_knowing_the_data_says_what_to_run_again(
     layout: Layout, pinned_params: Params, report: str
 ) -> None:
     layout.data_report.write_text(report)
@@ -240,9 +240,9 @@ def test_training_on_records_of_other_folds_is_refused(layout: Layout, pinned_pa
     assert contents(layout) == before
 
 
-def test_progress_is_told_from_nothing_done_to_all(records: pd.DataFrame, pinned_params: Params) -> None:
-    heard: list[tuple[str, int, int]] = []
-    train.train(records, DATA_SHA256, pinned_params, jobs=1, progress=lambda *said: heard.append(said))
-    assert [done for _, done, _ in heard] == list(range(8))
-    assert {total for _, _, total in heard} == {7}
-    assert [what for what, _, _ in heard][::7] == ["fit without fold 0", "trained"]
+def test_progress_is_reported_from_nothing_done_to_all(records: pd.DataFrame, pinned_params: Params) -> None:
+    steps: list[tuple[str, int, int]] = []
+    train.train(records, DATA_SHA256, pinned_params, jobs=1, progress=lambda *said: steps.append(said))
+    assert [done for _, done, _ in steps] == list(range(8))
+    assert {total for _, _, total in steps} == {7}
+    assert [what for what, _, _ in steps][::7] == ["fit without fold 0", "trained"]

@@ -44,10 +44,10 @@ def test_of_two_processes_that_promote_at_the_same_instant_exactly_one_wins(two_
         for version in (1, 2)
     ]
     for uri in uris:
-        assert [heard(racer) for racer in racers] == ["ready", "ready"]
+        assert [next_line(racer) for racer in racers] == ["ready", "ready"]
         for racer in racers:
-            progress(racer)
-        results = [heard(racer) for racer in racers]
+            release(racer)
+        results = [next_line(racer) for racer in racers]
         assert sorted(results) == ["RaceLostError 3", "moved"]
         winner = results.index("moved") + 1
         registry = Registry(uri)
@@ -62,12 +62,12 @@ def test_of_two_processes_that_promote_at_the_same_instant_exactly_one_wins(two_
         racer.communicate()
 
 
-def heard(racer: "subprocess.Popen[str]") -> str:
+def next_line(racer: "subprocess.Popen[str]") -> str:
     assert racer.stdout
     return racer.stdout.readline().strip()
 
 
-def progress(racer: "subprocess.Popen[str]") -> None:
+def release(racer: "subprocess.Popen[str]") -> None:
     assert racer.stdin
     racer.stdin.write("go\n")
     racer.stdin.flush()

@@ -17,15 +17,15 @@ def registry(two_versions: Path) -> Registry:
 
 def test_compare_lists_the_parameters_and_metrics_that_differ(registry: Registry) -> None:
     versions = [registry.version(NAME, number) for number in (1, 2)]
-    found = compare(registry, *versions)
+    differences = compare(registry, *versions)
     one, two = map(registry.metrics, versions)
-    assert found[0] == Difference("param", "forest.random_state", "42", "7")
-    assert found[1:] == tuple(
+    assert differences[0] == Difference("param", "forest.random_state", "42", "7")
+    assert differences[1:] == tuple(
         Difference("metric", name, one.get(name), two.get(name))
         for name in sorted(one | two)
         if one.get(name) != two.get(name)
     )
-    assert len(found) > 1
+    assert len(differences) > 1
     assert compare(registry, versions[0], versions[0]) == ()
 
 

@@ -123,10 +123,10 @@ def test_nothing_stays_in_production_beside_a_champion_that_follows_a_killed_pro
 
 def test_of_two_writers_the_second_loses_the_race_and_changes_nothing(opened: Open) -> None:
     one, two = opened(), opened()
-    seen = two.champion(NAME)
+    champion = two.champion(NAME)
     one.promote(NAME, 1, "Production", expected=None, why="first")
     with pytest.raises(RaceLostError, match="points to version 1, expected no version"):
-        two.promote(NAME, 2, "Production", expected=seen.number if seen else None)
+        two.promote(NAME, 2, "Production", expected=champion.number if champion else None)
     with pytest.raises(RaceLostError, match="points to no version, expected version 2"):
         two.set_alias(NAME, "candidate", 1, expected=2)
     with pytest.raises(RaceLostError):

@@ -370,8 +370,8 @@ def test_the_commands_push_and_pull_what_the_environment_names(
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", first.store.uri)
     assert call("pull", url) == f"nothing was ever pushed to {url}\n"
-    told = json.loads(call("push", url, "--json"))
-    assert told == {"sequence": 1, "files": told["files"], "changed": True, "set_aside": None}
+    pushed = json.loads(call("push", url, "--json"))
+    assert pushed == {"sequence": 1, "files": pushed["files"], "changed": True, "set_aside": None}
     assert call("push", url) == f"state 1 of {url}: there is nothing new to push\n"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/new/mlflow.db")
     assert call("pull", url).startswith(f"state 1 of {url}: ")

@@ -51,7 +51,7 @@ def wait_for(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and server.poll() is None:
         try:
-            with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310  our own server
+            with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310  the test's own server
                 if answer.status == 200:
                     return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
@@ -87,10 +87,10 @@ def test_a_server_registers_judges_promotes_hands_out_and_remembers_as_a_local_s
 
     registry.promote(NAME, "challenger", "Production", expected=1, why="other seed")
     registry.rollback(NAME, why="alarms")
-    told = [(move.who, move.why, move.action, move.moved_from, move.moved_to) for move in registry.history(NAME)]
+    moves = [(move.who, move.why, move.action, move.moved_from, move.moved_to) for move in registry.history(NAME)]
     fetched = registry.fetch(NAME, "champion", tmp_path / "fetched")
     (model,) = registry.models()
-    assert told == [
+    assert moves == [
         ("Ada", "by hand", "promotion", None, 1),
         ("Ada", "other seed", "promotion", 1, 2),
         ("Ada", "alarms", "rollback", 2, 1),

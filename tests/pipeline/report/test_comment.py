@@ -56,7 +56,7 @@ def parity(model: str, size: int = 200_000) -> dict[str, Any]:
 
 
 def side(name: str, accuracy: float, model: str, **changes: Any) -> Snapshot:
-    found = Snapshot(
+    snapshot = Snapshot(
         name=name,
         params={"forest.n_estimators": 50, "forest.max_depth": None, "split.holdout": 0},
         stages={"train": {"deps": [{"path": "x", "md5": "1"}], "params": {}}},
@@ -65,7 +65,7 @@ def side(name: str, accuracy: float, model: str, **changes: Any) -> Snapshot:
         parity=parity(model),
         confusion=Counter({(LEVELS[0], LEVELS[0]): 40, (LEVELS[1], LEVELS[1]): 60}),
     )
-    return replace(found, **changes)
+    return replace(snapshot, **changes)
 
 
 BASE = side("main", 0.90, "a")
@@ -77,7 +77,7 @@ def answers(right: int, wrong: int) -> Answers:
     return {(f"{place:064x}", LEVELS[0]): RecordAnswer("1", level) for place, level in enumerate(predicted)}
 
 
-def test_a_better_model_is_told_in_full() -> None:
+def test_a_better_model_is_described_in_full() -> None:
     this = side(
         "this",
         0.97,
@@ -98,7 +98,7 @@ def test_a_better_model_is_told_in_full() -> None:
     assert comment(compare(BASE, this), links) == expected("comment-better.md")
 
 
-def test_an_unchanged_model_is_told_in_short() -> None:
+def test_an_unchanged_model_is_described_in_short() -> None:
     assert comment(compare(BASE, replace(BASE, name="this")), NOWHERE) == expected("comment-unchanged.md")
 
 
@@ -128,9 +128,9 @@ SAMPLE = side("this", 0.95, "b", data=data(source="sample"))
     ],
 )
 def test_the_first_line_is_the_verdict(base: Snapshot | None, this: Snapshot, line: str) -> None:
-    found = compare(base, this)
-    assert headline(found) == line
-    assert comment(found, NOWHERE).splitlines()[0] == f"## {line}"
+    comparison = compare(base, this)
+    assert headline(comparison) == line
+    assert comment(comparison, NOWHERE).splitlines()[0] == f"## {line}"
 
 
 def verdict(outcome: str, model: str) -> dict[str, object]:
@@ -156,10 +156,10 @@ def test_a_model_that_is_not_comparable_shows_its_own_figures_and_a_warning() ->
 
 
 def test_a_slice_and_a_level_on_one_side_only_are_said_to_be_new_or_gone() -> None:
-    found = metrics(0.90)
-    found["slices"] = {"origin": {"collected": share(0.8)}}
-    found["levels"]["Obesity_Type_II"] = share(0.7, 0.1, "recall")
-    text = comment(compare(BASE, side("this", 0.90, "b", metrics=found)), NOWHERE)
+    changed = metrics(0.90)
+    changed["slices"] = {"origin": {"collected": share(0.8)}}
+    changed["levels"]["Obesity_Type_II"] = share(0.7, 0.1, "recall")
+    text = comment(compare(BASE, side("this", 0.90, "b", metrics=changed)), NOWHERE)
     assert "<summary>Accuracy of slices: 1 new, 1 gone</summary>" in text
     assert "| origin: collected | new | 0.8000 | - | - |  |" in text
     assert "| sex: Male | 0.9000 | gone | - | - |  |" in text
@@ -170,12 +170,12 @@ def test_a_slice_and_a_level_on_one_side_only_are_said_to_be_new_or_gone() -> No
 def test_paired_answers_find_a_difference_that_two_intervals_do_not() -> None:
     base, this = replace(BASE, answers=answers(90, 10)), side("this", 0.96, "b", answers=answers(96, 4))
     assert compare(BASE, side("this", 0.92, "b")).outcome == "no difference"
-    found = compare(base, replace(this, metrics=metrics(0.92)))
+    comparison = compare(base, replace(this, metrics=metrics(0.92)))
     # b = 6, c = 0, n = 100: (6.5 - 0.5) / 102 -+ 1.96 * sqrt(7 - 36 / 102) / 102
-    assert found.figures[0].pairs == 100
-    assert (found.figures[0].low, found.figures[0].high) == pytest.approx((0.00929, 0.10836), abs=1e-5)
-    assert found.outcome == "better"
-    text = comment(found, NOWHERE)
+    assert comparison.figures[0].pairs == 100
+    assert (comparison.figures[0].low, comparison.figures[0].high) == pytest.approx((0.00929, 0.10836), abs=1e-5)
+    assert comparison.outcome == "better"
+    text = comment(comparison, NOWHERE)
     assert "| accuracy, out of fold | 0.9000 | 0.9200 | +0.0600 | [+0.0093, +0.1084] paired, 100 | ▲ better |" in text
     assert "Paired: on the same 100 records, answered by both out of fold." in text
 
@@ -184,8 +184,8 @@ def test_a_lower_calibration_error_would_be_better() -> None:
     def erring(low: float, high: float) -> dict[str, Any]:
         return {"out_of_fold": {"ece": (low + high) / 2, "ece_low": low, "ece_high": high}}
 
-    found = compare(replace(BASE, metrics=erring(0.1, 0.2)), side("this", 0, "b", metrics=erring(0.01, 0.02)))
-    assert [(figure.label, figure.moved) for figure in found.figures] == [("calibration error, out of fold", 1)]
+    comparison = compare(replace(BASE, metrics=erring(0.1, 0.2)), side("this", 0, "b", metrics=erring(0.01, 0.02)))
+    assert [(figure.label, figure.moved) for figure in comparison.figures] == [("calibration error, out of fold", 1)]
 
 
 def test_newcombes_interval_is_that_of_his_own_example() -> None:
@@ -195,7 +195,7 @@ def test_newcombes_interval_is_that_of_his_own_example() -> None:
     assert (round(low, 4), round(high, 4)) == (0.0524, 0.3339)
 
 
-def test_changed_data_is_told_by_records_balance_and_drift() -> None:
+def test_changed_data_is_described_by_records_balance_and_drift() -> None:
     this = side("this", 0.92, "b", data=data(rows=120, mean=27.5))
     text = comment(compare(BASE, this), NOWHERE)
     assert "<summary>Data: added and removed records are not known</summary>" in text
@@ -213,8 +213,10 @@ def test_records_added_removed_and_changed_are_counted_by_their_keys() -> None:
     assert "<summary>Data: 1 records added, 1 removed, 1 with another level</summary>" in text
     assert "1 records are as they were." in text
     head = text[: text.index("|  | base")]
-    told = "1 records added, 1 removed, 1 with another level. Of the added, 1 (100.0%) are answered right out of fold."
-    assert f"The data changed: {told}" in head
+    sentence = (
+        "1 records added, 1 removed, 1 with another level. Of the added, 1 (100.0%) are answered right out of fold."
+    )
+    assert f"The data changed: {sentence}" in head
 
 
 def test_the_same_records_are_no_change_of_data() -> None:
@@ -238,7 +240,7 @@ def test_warnings_stand_before_the_figures() -> None:
     assert "> [!" not in comment(compare(BASE, replace(BASE, name="this")), NOWHERE)
 
 
-def test_what_a_package_weighs_and_costs_is_told_where_one_was_built() -> None:
+def test_what_a_package_weighs_and_costs_is_shown_where_one_was_built() -> None:
     package = {"arch": "arm64", "unzipped_bytes": 85_000_000, "zipped_bytes": 24_000_000, "model_sha256": "a"}
     package |= {"prediction_ms": 0.144, "usd_per_million_lambda": 0.22, "usd_per_million": 1.5, "unknown": "|"}
     text = comment(compare(BASE, replace(BASE, package=package)), NOWHERE)
@@ -263,7 +265,7 @@ def test_what_a_package_weighs_and_costs_is_told_where_one_was_built() -> None:
     )
 
 
-def test_a_package_that_names_no_cost_is_told_by_its_size() -> None:
+def test_a_package_that_names_no_cost_is_described_by_its_size() -> None:
     text = comment(compare(BASE, replace(BASE, package={"arch": "arm64", "usd_per_million": "much"})), NOWHERE)
     assert "<summary>Size of model and package, cost: 200 kB</summary>" in text
 
@@ -297,14 +299,14 @@ def test_a_hostile_value_stays_in_its_cell(value: str) -> None:
 
 def cells(markdown: str) -> list[list[str]]:
     """The text of each cell of a table, read by a parser that GitHub's is like."""
-    found: list[list[str]] = []
+    rows: list[list[str]] = []
     for token in MarkdownIt("commonmark", {"html": True}).enable("table").parse(markdown):
         if token.type == "tr_open":
-            found.append([])
-        elif token.type == "inline" and found:
+            rows.append([])
+        elif token.type == "inline" and rows:
             assert {child.type for child in token.children or []} <= {"code_inline", "text"}, token
-            found[-1].append("".join(child.content for child in token.children or []))
-    return found
+            rows[-1].append("".join(child.content for child in token.children or []))
+    return rows
 
 
 @given(st.lists(st.text(), min_size=3, max_size=3))
@@ -347,12 +349,12 @@ def huge(count: int, letter: str) -> Mapping[str, str]:
 def test_a_comment_fits_githubs_limit_and_says_what_it_leaves_out() -> None:
     names = [f"level{place:05d}{'|' * 60}" for place in range(300)]
     levels = {name: share(0.5, 0.1, "recall") for name in names}
-    found = metrics(0.97) | {"levels": levels, "slices": {f"s{place}": levels for place in range(3)}}
+    huge_metrics = metrics(0.97) | {"levels": levels, "slices": {f"s{place}": levels for place in range(3)}}
     this = side(
         "this",
         0.97,
         "b",
-        metrics=found,
+        metrics=huge_metrics,
         params=huge(2000, "é"),
         stale=tuple(huge(500, "")),
         confusion=Counter({(one, other): 7 for one in names for other in names}),

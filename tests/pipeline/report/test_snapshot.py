@@ -59,9 +59,9 @@ def commit(root: Path) -> str:
 def test_a_revision_is_read_as_it_was_committed_whatever_lies_here_now(repository: Path) -> None:
     first = git(repository, "rev-parse", "HEAD")
     write(repository, reports__metrics_json="{}", reports__data_json='{"records": 3}')
-    found, here = of_revision(repository, "main"), of_tree(repository)
-    assert (found.name, found.metrics, found.data) == (f"main ({first[:8]})", METRICS, None)
-    assert found.params == {"forest.trees": 5, "forest.depth": None}
+    committed, here = of_revision(repository, "main"), of_tree(repository)
+    assert (committed.name, committed.metrics, committed.data) == (f"main ({first[:8]})", METRICS, None)
+    assert committed.params == {"forest.trees": 5, "forest.depth": None}
     assert (here.name, here.metrics, here.data) == ("this", {}, {"records": 3})
     assert of_revision(repository, first[:10]).name == first[:8]
 
@@ -214,8 +214,8 @@ def test_two_commits_of_a_project_are_compared_by_the_command(trained_project: P
     assert "dvc.lock` is stale" not in text
     git(root, "config", "core.quotepath", "off")
     second = commit(root)
-    found = comparison.against(first, root=root)
-    assert (found.outcome, found.model.base == found.model.this, second != first) == ("worse", False, True)
+    change = comparison.against(first, root=root)
+    assert (change.outcome, change.model.base == change.model.this, second != first) == ("worse", False, True)
     shutil.rmtree(root / ".dvc/cache")
     assert comparison.against(first, root=root).paired is None
 

@@ -35,11 +35,11 @@ def share(value: float, rows: int = 100, name: str = "accuracy") -> dict[str, fl
 
 def overall(accuracy: float, rows: int) -> dict[str, Any]:
     names = ("f1_macro", "f1_weighted", "precision_macro", "precision_weighted", "recall_macro", "recall_weighted")
-    found: dict[str, Any] = share(accuracy, rows)
+    scores: dict[str, Any] = share(accuracy, rows)
     for step, name in enumerate((*names, "within_one_level", "quadratic_kappa")):
-        found |= share(accuracy - step / 1000, rows, name)
+        scores |= share(accuracy - step / 1000, rows, name)
     baselines = {"bmi_rule": share(0.8111, rows), "majority": share(0.2222, rows)}
-    return found | {"ece": 0.0217, "brier": 0.0333, "log_loss": 0.0444, "baselines": baselines}
+    return scores | {"ece": 0.0217, "brier": 0.0333, "log_loss": 0.0444, "baselines": baselines}
 
 
 def level_scores(recall: float, rule: float) -> dict[str, float]:
@@ -101,11 +101,11 @@ RELIABILITY = pd.DataFrame(
 IMPORTANCES = pd.DataFrame({"column": ["Weight", "Age", "SMOKE"], "lost": [0.8, 0.004, -0.0005]})
 
 DRAWERS: dict[str, Callable[[str], Figure]] = {
-    "summary": lambda mark: figures.summary(METRICS, mark),
-    "confusion": lambda mark: figures.confusion(CONFUSION, mark),
-    "reliability": lambda mark: figures.reliability(RELIABILITY, METRICS, mark),
-    "importances": lambda mark: figures.importances(IMPORTANCES, mark),
-    "slices": lambda mark: figures.slices(METRICS, mark),
+    "summary": lambda title_suffix: figures.summary(METRICS, title_suffix),
+    "confusion": lambda title_suffix: figures.confusion(CONFUSION, title_suffix),
+    "reliability": lambda title_suffix: figures.reliability(RELIABILITY, METRICS, title_suffix),
+    "importances": lambda title_suffix: figures.importances(IMPORTANCES, title_suffix),
+    "slices": lambda title_suffix: figures.slices(METRICS, title_suffix),
 }
 
 
@@ -122,12 +122,12 @@ def write(layout: Layout, metrics: dict[str, Any] = METRICS, source: str = "real
 def chunks(png: bytes) -> list[str]:
     """The kinds of a PNG file's chunks, in order, each once."""
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
-    found, place = [], 8
+    kinds, place = [], 8
     while place < len(png):
         (length,) = struct.unpack(">I", png[place : place + 4])
-        found.append(png[place + 4 : place + 8].decode())
+        kinds.append(png[place + 4 : place + 8].decode())
         place += 12 + length
-    return sorted(set(found), key=found.index)
+    return sorted(set(kinds), key=kinds.index)
 
 
 def texts(figure: Figure, axes: int = 0) -> list[str]:
@@ -218,9 +218,9 @@ def test_every_decimal_in_the_card_stands_in_the_reports(tmp_path: Path) -> None
     known |= {
         f"{value:.4f}" for plot in (RELIABILITY, IMPORTANCES) for value in plot.select_dtypes("number").to_numpy().flat
     }
-    found = re.findall(r"-?\b\d\.\d{4}\b", card)
-    assert len(found) > 100
-    assert sorted(set(found) - known) == []
+    decimals = re.findall(r"-?\b\d\.\d{4}\b", card)
+    assert len(decimals) > 100
+    assert sorted(set(decimals) - known) == []
 
 
 def test_the_card_puts_the_rule_beside_the_model_and_an_interval_behind_each_share(tmp_path: Path) -> None:

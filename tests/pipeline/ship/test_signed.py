@@ -34,10 +34,10 @@ def package(tmp_path: Path) -> Path:
 
 def test_the_listing_names_every_file_and_its_digest_in_a_fixed_order(package: Path) -> None:
     assert package.is_dir()
-    found = signed.contents(digest(b"a graph"))
+    listing_sha256 = signed.contents(digest(b"a graph"))
     lines = [f"{digest(BUILT[name])}  {name}\n" for name in sorted(BUILT)]
     assert signed.LISTING.read_text(encoding="utf-8") == "".join(lines)
-    assert found == file_digest(signed.LISTING) == signed.contents(digest(b"a graph"))
+    assert listing_sha256 == file_digest(signed.LISTING) == signed.contents(digest(b"a graph"))
 
 
 @pytest.mark.parametrize("change", ["another byte", "one more", "one less"])

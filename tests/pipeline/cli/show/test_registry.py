@@ -20,8 +20,8 @@ def test_a_verdict_shows_every_reason_in_words_and_what_was_decided() -> None:
         Reason("gain", ok=False, value=None, needed="something", text="nothing gained"),
         Reason("collected rows", ok=None, value=None, needed=">= 0.95", text="not measurable"),
     )
-    found = Verdict("refused", "Refused: nothing gained", reasons, 2, 1, "b", "a", Pairs(3, 3, 100), 0.0, -0.0021)
-    assert [" ".join(line.split()) for line in lines(show_registry.verdict(found))] == [
+    refused = Verdict("refused", "Refused: nothing gained", reasons, 2, 1, "b", "a", Pairs(3, 3, 100), 0.0, -0.0021)
+    assert [" ".join(line.split()) for line in lines(show_registry.verdict(refused))] == [
         "version 2 against champion version 1",
         "holds in words",
         "yes sure [enough]",
@@ -41,11 +41,11 @@ def test_versions_fit_a_log_with_all_of_their_aliases() -> None:
         "git_dirty": "true",
     }
     moment = "2026-11-23T14:37:27+00:00"
-    found = (
+    versions = (
         Version("m", 1, "Archived", (), moment, "run", {}),
         Version("m", 2, "Production", ("baseline", "challenger", "champion"), moment, "run", tags),
     )
-    assert [line.split() for line in lines(show_registry.versions("m", found))] == [
+    assert [line.split() for line in lines(show_registry.versions("m", versions))] == [
         ["m"],
         ["version", "stage", "aliases", "holdout", "source", "data", "model", "commit", "created", "(UTC)"],
         ["1", "Archived", "-", "-", "2026-11-23", "14:37"],

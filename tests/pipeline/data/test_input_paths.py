@@ -23,7 +23,7 @@ VALUES = {name: str(value) for name, value in example().items()}
 LEVEL = "Overweight_Level_I"
 OTHER = VALUES | {"Weight": "45"}
 
-Door = Callable[[list[str]], list[float] | None]
+ReadAges = Callable[[list[str]], list[float] | None]
 """Lines of a CSV without the level -> the ages that were read, or None where the file or one of its rows is refused."""
 
 
@@ -65,7 +65,7 @@ def answer(read: Callable[[], list[float]]) -> list[float] | None:
 
 
 @pytest.fixture(params=["clean", "ingest --add", "predict", "/predict_batch"])
-def door(request: pytest.FixtureRequest, tmp_path: Path, params: Params) -> Door:
+def read_ages(request: pytest.FixtureRequest, tmp_path: Path, params: Params) -> ReadAges:
     """One of the four places that take a CSV from outside."""
 
     def clean(lines: list[str]) -> list[float]:
@@ -135,15 +135,15 @@ def bounded() -> Iterator[None]:
         ("9", None),
     ],
 )
-def test_a_cell_is_the_same_number_at_every_door_or_refused_at_every_door(
-    door: Door, cell: str, age: float | None
+def test_a_cell_is_the_same_number_or_refused_on_every_input_path(
+    read_ages: ReadAges, cell: str, age: float | None
 ) -> None:
-    assert door([HEADER, line(cell)]) == (None if age is None else [age])
+    assert read_ages([HEADER, line(cell)]) == (None if age is None else [age])
 
 
 @pytest.mark.parametrize("column", ["Gender", "MTRANS"])
-def test_a_category_with_blanks_around_it_is_refused_at_every_door(door: Door, column: str) -> None:
-    assert door([HEADER, line(values=VALUES | {column: f" {VALUES[column]}"})]) is None
+def test_a_category_with_blanks_around_it_is_refused_on_every_input_path(read_ages: ReadAges, column: str) -> None:
+    assert read_ages([HEADER, line(values=VALUES | {column: f" {VALUES[column]}"})]) is None
 
 
 NOTHING = {
@@ -160,26 +160,28 @@ NOTHING = {
 
 
 @pytest.mark.parametrize("row", NOTHING.values(), ids=NOTHING)
-def test_a_row_without_anything_in_any_cell_is_no_row_at_any_door(door: Door, row: str) -> None:
+def test_a_row_without_anything_in_any_cell_is_no_row_on_any_input_path(read_ages: ReadAges, row: str) -> None:
     lines = [HEADER, row, line("21"), row, row, line("22"), line("23"), row]
-    assert door(lines) == [21.0, 22.0, 23.0]
+    assert read_ages(lines) == [21.0, 22.0, 23.0]
 
 
 @pytest.mark.parametrize("row", ["", "   ", "," * 15, ",,"])
-def test_rows_without_anything_may_stand_before_the_header_at_every_door(door: Door, row: str) -> None:
-    assert door([row, row, HEADER, row, line("21")]) == [21.0]
+def test_rows_without_anything_may_stand_before_the_header_on_every_input_path(read_ages: ReadAges, row: str) -> None:
+    assert read_ages([row, row, HEADER, row, line("21")]) == [21.0]
 
 
 @pytest.mark.parametrize("row", ["", "," * 15, ",,"])
-def test_a_header_over_rows_without_anything_is_an_empty_file_at_every_door(door: Door, row: str) -> None:
-    assert door([HEADER, row, row]) is None
+def test_a_header_over_rows_without_anything_is_an_empty_file_on_every_input_path(
+    read_ages: ReadAges, row: str
+) -> None:
+    assert read_ages([HEADER, row, row]) is None
 
 
 @pytest.mark.parametrize(
     "row", ["x", ",x", "," * 14 + "x", "," * 500 + "x", line() + ",", ",".join(['"'] * 16), '""""', '"""",,']
 )
-def test_a_row_with_anything_in_it_is_never_skipped(door: Door, row: str) -> None:
-    assert door([HEADER, line("21"), row]) is None
+def test_a_row_with_anything_in_it_is_never_skipped(read_ages: ReadAges, row: str) -> None:
+    assert read_ages([HEADER, line("21"), row]) is None
 
 
 @given(st.lists(st.text(' ,"\t\u2003', max_size=8), min_size=1, max_size=3))
@@ -226,17 +228,17 @@ def test_skipped_rows_count_across_the_borders_of_blocks(tmp_path: Path, monkeyp
 def test_a_grown_file_keeps_rows_without_anything_where_they_are(params: Params) -> None:
     data = params.data.model_copy(update={"collected_rows": 1})
     raw = labelled([HEADER, "," * 16, line("21"), ",,", line("22")]) + b"\n"
-    found = grown(raw, labelled([HEADER, line("23")]), "new.csv", data)
+    additions = grown(raw, labelled([HEADER, line("23")]), "new.csv", data)
     expected = labelled([HEADER, "," * 16, line("21"), line("23"), ",,", line("22")]) + b"\n"
-    assert (found.content, found.collected_rows) == (expected, 2)
+    assert (additions.content, additions.collected_rows) == (expected, 2)
 
 
 @pytest.mark.parametrize("cell", ["1" * 130_000 + "x", "1." + "1" * 130_000 + "x", "1e" + "1" * 130_000 + "x"])
 @pytest.mark.usefixtures("bounded")
-def test_a_long_cell_that_is_almost_a_number_is_refused_at_every_door_without_trying_all_its_parts(
-    door: Door, cell: str
+def test_a_long_cell_that_is_almost_a_number_is_refused_on_every_input_path_without_trying_all_its_parts(
+    read_ages: ReadAges, cell: str
 ) -> None:
-    assert door([HEADER, line(cell)]) is None
+    assert read_ages([HEADER, line(cell)]) is None
 
 
 @pytest.mark.parametrize("text", ["1" * 10**6 + "x", "." + "1" * 10**6 + "e", "1e" + "1" * 10**6 + "x", "+" * 10**6])

@@ -13,28 +13,28 @@ from pipeline.ship.emulate import EmulatedFunction, EmulationError
 
 VERSION = "arn:aws:lambda:eu-central-1:123456789012:function:obesity-levels-dev:7"
 INVOKE = f"/2015-03-31/functions/{VERSION}/invocations"
-TOLD = "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus"
+HOOK_STATUS = "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus"
 
 
 @dataclass
-class Endpoint:
-    """Where AWS answers, and what CodeDeploy was told."""
+class HookEndpoints:
+    """Where AWS answers, and the hook's statuses that CodeDeploy got."""
 
     address: str
-    told: list[dict[str, Any]] = field(default_factory=list)
+    statuses: list[dict[str, Any]] = field(default_factory=list)
 
 
 @contextmanager
-def endpoint(function: EmulatedFunction | None) -> Iterator[Endpoint]:
+def hook_endpoints(function: EmulatedFunction | None) -> Iterator[HookEndpoints]:
     """The endpoints of Lambda and CodeDeploy; a function of None never answers."""
-    found = Endpoint("")
+    aws = HookEndpoints("")
     stop = threading.Event()
 
-    class Door(BaseHTTPRequestHandler):
+    class HookEndpointsHandler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if self.headers.get("X-Amz-Target") == TOLD:
-                found.told.append(body)
+            if self.headers.get("X-Amz-Target") == HOOK_STATUS:
+                aws.statuses.append(body)
                 self.answer({"lifecycleEventHookExecutionId": body["lifecycleEventHookExecutionId"]})
             elif unquote(self.path) != INVOKE:
                 self.answer({"__type": "ResourceNotFoundException"}, 404)
@@ -64,12 +64,12 @@ def endpoint(function: EmulatedFunction | None) -> Iterator[Endpoint]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), HookEndpointsHandler)
     server.daemon_threads = True
-    found.address = f"http://127.0.0.1:{server.server_port}"
+    aws.address = f"http://127.0.0.1:{server.server_port}"
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield found
+        yield aws
     finally:
         stop.set()
         server.shutdown()
