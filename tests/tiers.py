@@ -20,9 +20,10 @@ HEAVY = (
     "tests.fixtures.runtime",
     "tests.fixtures.aws",
     "tests.fixtures.browser",
+    "tests.fixtures.simulated",
     ACT,
 )
-"""A fixture of these needs a trained model, a registry, the whole program, a server, SAM, act or a browser."""
+"""A fixture of these needs a trained model, a registry, the whole program, a server, SAM, act, a browser or minutes."""
 
 pytest_plugins = ("tests.fixtures.data", *HEAVY)
 

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,16 @@ def loaded(statement: str) -> set[str]:
     return set(done.stdout.splitlines()[-1].split())
 
 
+@cache
+def nodes(module: Path) -> list[ast.AST]:
+    """Every node of a file's syntax; read once, however many tests ask."""
+    return list(ast.walk(ast.parse(module.read_text(encoding="utf-8"))))
+
+
 def imports(module: Path) -> set[str]:
     """Every module that a file imports anywhere, also inside functions, by its full name."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+    for node in nodes(module):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -50,7 +57,7 @@ def imports(module: Path) -> set[str]:
 def calls(module: Path) -> set[str]:
     """Everything that a file calls: a function as `print`, a method as `.exit`."""
     names = set()
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+    for node in nodes(module):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             names.add(node.func.id)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):

@@ -38,8 +38,8 @@ SIZE = Size(
 )
 
 
-def test_the_page_says_what_the_measurements_and_the_prices_say_now() -> None:
-    assert (ROOT / page.PAGE).read_text(encoding="utf-8") == page.page(MEASURED, PRICES), (
+def test_the_page_says_what_the_measurements_and_the_prices_say_now(scale_page: str) -> None:
+    assert (ROOT / page.PAGE).read_text(encoding="utf-8") == scale_page, (
         "make it again with `python -m benchmarks.scaling --again`"
     )
 
