@@ -1,6 +1,5 @@
 """Every command that asks AWS says in one line what AWS refused, and starts nothing."""
 
-
 import pytest
 
 from tests.fakes.account import KEYS
