@@ -8,17 +8,17 @@ import gc
 
 gc.disable()  # nothing imported here becomes garbage: looking for it costs a tenth of the start
 
-from pydantic import BaseModel  # noqa: E402
+from pydantic import BaseModel  # noqa: E402  after the line above
 
 # FastAPI describes all of OpenAPI in models that only /docs needs; built on first use, they cost the start nothing.
 BaseModel.model_config["defer_build"] = True
-import fastapi  # noqa: E402, F401
+import fastapi  # noqa: E402, F401  imported while schemas are deferred
 
 del BaseModel.model_config["defer_build"]
 
-from mangum import Mangum  # noqa: E402
+from mangum import Mangum  # noqa: E402  after the line above
 
-from lambda_api.app import start  # noqa: E402
+from lambda_api.app import start  # noqa: E402  after the line above
 
 app = start()
 handler = Mangum(app, lifespan="off")

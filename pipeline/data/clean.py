@@ -210,7 +210,7 @@ def clean(raw: bytes, name: str, params: Params) -> tuple[pd.DataFrame, DataRepo
 
 
 def _refuse_small(frame: pd.DataFrame, name: str, folds: int) -> None:
-    if len(frame) < LEAST_RECORDS or frame[TARGET].nunique() < 2 or frame[FOLD].nunique() < folds:  # noqa: PLR2004
+    if len(frame) < LEAST_RECORDS or frame[TARGET].nunique() < 2 or frame[FOLD].nunique() < folds:  # noqa: PLR2004  classes
         raise DataError(
             f"{name}: {len(frame)} different records of {frame[TARGET].nunique()} level(s) are too few to train and "
             f"measure on: expected {LEAST_RECORDS} or more, of two levels or more, some in each of {folds} folds"

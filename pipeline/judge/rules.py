@@ -17,7 +17,7 @@ from pipeline.params import GateParams
 ROUNDING = 1e-9
 """What doubles may add to a difference of two shares that is exactly the tolerance."""
 
-SAME = Reason("model", True, "the champion's", "another graph", "the challenger is the champion, byte by byte")  # noqa: FBT003
+SAME = Reason("model", True, "the champion's", "another graph", "the challenger is the champion, byte by byte")  # noqa: FBT003  a row
 
 
 def decide(
@@ -54,7 +54,7 @@ def decide(
         reasons += (why,)
     else:
         assert champion is not None  # noqa: S101  comparison_obstacle says so; mypy cannot know
-        assert pairs is not None  # noqa: S101
+        assert pairs is not None  # noqa: S101  for mypy
         reasons += comparison_reasons(challenger, champion, pairs, params)
         if challenger.data_sha256 != champion.data_sha256:
             reasons += new_records_reasons(new_records, params)
@@ -101,7 +101,7 @@ def comparison_reasons(
     challenger: Candidate, champion: Candidate, pairs: Pairs, params: GateParams
 ) -> tuple[Reason, ...]:
     """Not worse on the same records, no guard worse, and something gained."""
-    assert challenger.guards is not None  # noqa: S101
+    assert challenger.guards is not None  # noqa: S101  for mypy
     assert champion.guards is not None  # noqa: S101  it answered, or there would be no pairs
     lower = pairs.lower_bound(params.confidence)
     text = (

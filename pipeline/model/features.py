@@ -30,7 +30,7 @@ class BodyMassIndex(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = X.shape[1]
         return self
 
-    def transform(self, X: pd.DataFrame | NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: N803
+    def transform(self, X: pd.DataFrame | NDArray[np.float64]) -> NDArray[np.float64]:  # noqa: N803  scikit-learn names it so
         """The index of each row."""
         values = np.asarray(X, dtype="float64")
         return np.asarray(values[:, 1:2] / (values[:, 0:1] * values[:, 0:1]))

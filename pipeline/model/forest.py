@@ -54,7 +54,7 @@ class VotingForest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_ = np.array([str(level) for level in LEVELS], dtype=object)
         return self
 
-    def votes(self, X: ArrayLike) -> NDArray[np.int64]:  # noqa: N803
+    def votes(self, X: ArrayLike) -> NDArray[np.int64]:  # noqa: N803  scikit-learn names it so
         """How many trees vote for each level, shape (n, 7)."""
         check_is_fitted(self)
         features = np.ascontiguousarray(X, dtype="float32")  # as scikit-learn compares them
@@ -71,11 +71,11 @@ class VotingForest(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             parts = pool.map(count, [self.forest_.estimators_[start::jobs] for start in range(jobs)])
             return np.asarray(sum(parts, np.zeros((len(features), len(LEVELS)), dtype="int64")))
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:  # noqa: N803  scikit-learn names it so
         """Calibrated probabilities, shape (n, 7), in the order of `LEVELS`."""
         return probabilities(self.votes(X), len(self.forest_.estimators_), self.exponent)
 
-    def predict(self, X: ArrayLike) -> NDArray[np.object_]:  # noqa: N803
+    def predict(self, X: ArrayLike) -> NDArray[np.object_]:  # noqa: N803  scikit-learn names it so
         """The level with most votes of each row; a tie goes to the lighter level."""
         return np.asarray(self.classes_[self.votes(X).argmax(axis=1)])
 

@@ -340,7 +340,7 @@ def _records(base: Answers | None, this: Answers | None) -> RecordChanges | None
 def _same_recipe(base: Snapshot | None, this: Snapshot) -> bool | None:
     """Whether both locks name the same code, data and parameters for training; None where one names none."""
     sides = [side.stages.get("train") for side in (base, this) if side]
-    if len(sides) != 2 or not all(isinstance(side, Mapping) and side.get("deps") for side in sides):  # noqa: PLR2004
+    if len(sides) != 2 or not all(isinstance(side, Mapping) and side.get("deps") for side in sides):  # noqa: PLR2004  both sides
         return None
     old, new = ({"deps": side["deps"], "params": side.get("params")} for side in sides if side)
     return bool(old == new)

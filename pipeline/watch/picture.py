@@ -65,7 +65,7 @@ def _draw_measure(axes: Axes, measure: Measure, windows: Sequence[Window], refer
     shares = np.array([_shares(window.counts, measure.name) for window in windows])
     reference_shares = _shares(reference, measure.name)
     title = measure.name
-    if len(measure.labels) > 2 and not measure.middles:  # noqa: PLR2004
+    if len(measure.labels) > 2 and not measure.middles:  # noqa: PLR2004  two bins have no middle
         _draw_stack(axes, measure, times, shares, reference_shares)
         axes.plot(times[drifted], np.full(int(drifted.sum()), 1.03), "v", color=RULE)
     else:

@@ -11,7 +11,7 @@ from pipeline.files import Layout
 
 
 @pytest.mark.parametrize("limited", [True, False])
-def test_a_group_counts_what_its_process_took(monkeypatch: pytest.MonkeyPatch, limited: bool) -> None:  # noqa: FBT001
+def test_a_group_counts_what_its_process_took(monkeypatch: pytest.MonkeyPatch, limited: bool) -> None:
     if not limited:
         monkeypatch.setattr(share, "hierarchy", lambda: None)
     elif share.hierarchy() is None:

@@ -60,7 +60,7 @@ def test_serving_measures_and_its_page_is_what_it_writes_now(
 def test_contenders_give_the_same_answer_if_label_and_known_probabilities_agree(
     label: str,
     probabilities: dict[str, float] | None,
-    same: bool,  # noqa: FBT001
+    same: bool,
 ) -> None:
     expected = UsualAnswer(prediction="a", probabilities={"a": 0.7, "b": 0.3})
     assert same_answer(UsualAnswer(prediction=label, probabilities=probabilities), expected) is same

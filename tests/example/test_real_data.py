@@ -146,7 +146,7 @@ def first_champion(
 
 
 @pytest.mark.parametrize("honest", [True, False])
-def test_the_gate_takes_honest_new_records_and_refuses_shuffled_ones_that_no_other_rule_sees(  # noqa: PLR0913
+def test_the_gate_takes_honest_new_records_and_refuses_shuffled_ones_that_no_other_rule_sees(
     real_csv: Path,
     invented: pd.DataFrame,
     params: Params,

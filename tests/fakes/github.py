@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 REPOSITORY = "us/obesity"
 BOT = "github-actions[bot]"
-TOKEN = "a token of the tests"  # noqa: S105  of the fake alone
+TOKEN = "a token of the tests"
 SHA = "1234567890abcdef1234567890abcdef12345678"
 RUN_URL = f"https://github.example/{REPOSITORY}/actions/runs/11"
 

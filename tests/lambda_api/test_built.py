@@ -254,7 +254,7 @@ def address(function: EmulatedFunction) -> Iterator[str]:
 
 
 def post(address: str, body: bytes, kind: str = "application/json") -> tuple[int, Any]:
-    request = Request(f"{address}/predict", body, {"Content-Type": kind})  # noqa: S310  the emulated function
+    request = Request(f"{address}/predict", body, {"Content-Type": kind})
     try:
         with HTTP.open(request, timeout=60) as response:
             return response.status, json.load(response)

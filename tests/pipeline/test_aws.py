@@ -6,7 +6,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from pipeline import aws
 from pipeline.errors import CloudError, RegistryError
 
-SECRET = "wJalrXUtnFEMI"  # noqa: S105  invented, to see that no error quotes it
+SECRET = "wJalrXUtnFEMI"
 
 
 def answer(code: str, message: str = f"key {SECRET}") -> ClientError:

@@ -44,7 +44,7 @@ def test_a_file_is_replaced_and_its_folders_are_made(tmp_path: Path) -> None:
 def test_a_failure_half_way_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
     path = tmp_path / "file.txt"
     path.write_text("old")
-    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), replacing(path) as temporary:  # noqa: PT012  the block is what is tested
         temporary.write_text("half of the n")
         assert path.read_text() == "old"
         raise ZeroDivisionError

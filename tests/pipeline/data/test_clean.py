@@ -340,7 +340,7 @@ def test_a_refused_file_writes_nothing_where_nothing_was(tmp_path: Path, small_p
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()], ids=["missing", "folder"])  # noqa: ARG005
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.mkdir()], ids=["missing", "folder"])  # noqa: ARG005  it makes nothing
 def test_a_file_that_cannot_be_read_is_reported(
     tmp_path: Path, small_params: Params, make: Callable[[Path], None]
 ) -> None:

@@ -75,7 +75,7 @@ def test_a_fork_is_found_by_its_branch_and_commit(fake: FakeGitHub) -> None:
 def test_a_run_without_an_open_pull_request_at_its_commit_posts_nothing(
     fake: FakeGitHub,
     pulls: list[dict[str, object]],
-    fork: bool,  # noqa: FBT001  pytest passes it by name
+    fork: bool,
 ) -> None:
     for item in pulls:
         item["head"] = {**item["head"], "label": "somebody:change"} if fork else item["head"]  # type: ignore[dict-item]
@@ -138,7 +138,7 @@ def test_a_run_on_anything_but_a_pull_request_is_refused() -> None:
 
 def test_a_refusal_and_an_unreachable_github_say_what_was_asked(fake: FakeGitHub) -> None:
     with pytest.raises(SourceError, match="refuses GET /repos/us/obesity/pulls/7: 401"):
-        post(fake, token="another")  # noqa: S106
+        post(fake, token="another")
     with (
         GitHub("http://127.0.0.1:9", TOKEN) as nowhere,
         pytest.raises(SourceError, match="cannot be reached"),

@@ -144,7 +144,7 @@ def test_text_from_the_log_mentions_nobody_and_cannot_forge_a_marker(fake: FakeG
 
 def test_a_github_that_refuses_says_what_was_asked(fake: FakeGitHub) -> None:
     with pytest.raises(SourceError, match="refuses GET /repos/us/obesity/issues: 401"):
-        update(fake, DRIFTING, token="another")  # noqa: S106
+        update(fake, DRIFTING, token="another")
 
 
 def version(verdict: str, *, answering: bool = True) -> dict[str, object]:

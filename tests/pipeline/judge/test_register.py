@@ -52,7 +52,7 @@ def test_the_same_result_is_registered_once(two: Registry, small_layout: Layout,
     again = register(small_layout, small_params, 1, two)
     first = two.version(NAME, 1)
     result = result_of(small_layout, small_params)
-    assert again == Registration(NAME, 1, False, first.stage, result.model_sha256, result.sha256, first.run_id)  # noqa: FBT003
+    assert again == Registration(NAME, 1, False, first.stage, result.model_sha256, result.sha256, first.run_id)
     assert [version.number for version in two.versions(NAME)] == [1, 2]
     assert runs(two) == ["FINISHED", "FINISHED"]
 

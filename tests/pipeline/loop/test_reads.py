@@ -46,7 +46,7 @@ def downloaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return paths
 
 
-def test_a_pass_parses_the_records_once_and_copies_the_champion_once(  # noqa: PLR0913, PLR0917  what a project has
+def test_a_pass_parses_the_records_once_and_copies_the_champion_once(
     tmp_path: Path,
     empty_store: Path,
     small_layout: Layout,

@@ -48,7 +48,7 @@ def test_repeated_headers_are_joined_and_cookies_stand_apart() -> None:
         ("", b"plain", True),
     ],
 )
-def test_what_is_not_declared_as_text_or_is_none_is_sent_as_base64(kind: str, body: bytes, encoded: bool) -> None:  # noqa: FBT001
+def test_what_is_not_declared_as_text_or_is_none_is_sent_as_base64(kind: str, body: bytes, encoded: bool) -> None:
     made = event("POST", "/", [("content-type", kind)], body)
 
     assert made["isBase64Encoded"] is encoded
