@@ -27,8 +27,9 @@ TARGET = "NObeyesdad"
 YesNo = Literal["no", "yes"]
 Frequency = Literal["no", "Sometimes", "Frequently", "Always"]
 
-# Possessive, so that no character is looked at twice: a long cell that is almost a number costs its length, no more.
-_NUMBER = re.compile(r"[+-]?+(?:\d++(?:\.\d*+)?+|\.\d++)(?:[eE][+-]?+\d++)?+", re.ASCII)
+# No two parts can take the same character, so a long cell that is almost a number costs its length, no more.
+# (Possessive quantifiers would say so too, but Python before 3.11.5 matches them wrongly: cpython#106052.)
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 class Level(StrEnum):

@@ -37,7 +37,7 @@ NEEDS_QUOTES = '[",\r\n]'
 _BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))
 """What `str.strip` strips: all of Unicode's blanks lie below U+3001."""
 
-_BLANK_ROW = re.compile(r'(?:"\s*+"|\s*+)(?:,(?:"\s*+"|\s*+))*+')
+_BLANK_ROW = re.compile(r'(?:"\s*"|\s*)(?:,(?:"\s*"|\s*))*')
 """The text of a row for which `is_blank_row` holds; pyarrow shows a ragged row as text only."""
 
 

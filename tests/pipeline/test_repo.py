@@ -135,7 +135,7 @@ def test_every_line_comes_and_a_stage_runs_again_only_if_something_changed_or_it
 
 def test_a_stage_that_fails_is_named_with_its_own_exit_code(project: Path) -> None:
     stage(project, "exit 7")
-    with pytest.raises(StageError, match=r"^stage made failed; mend what it says above and run again$") as caught:
+    with pytest.raises(StageError, match=r"^stage made failed; fix what it says above and run again$") as caught:
         list(repro())
     assert caught.value.exit_code == 7
 
@@ -143,7 +143,7 @@ def test_a_stage_that_fails_is_named_with_its_own_exit_code(project: Path) -> No
 @pytest.mark.parametrize("command", ["kill -KILL $$", "sh -c 'kill -KILL $$'; exit $?"])
 def test_a_stage_that_the_system_ends_is_not_called_wrong(project: Path, command: str) -> None:
     stage(project, command)
-    with pytest.raises(PipelineError, match="the system ended it with signal 9; run again") as caught:
+    with pytest.raises(PipelineError, match="was killed by signal 9; run again") as caught:
         list(repro())
     assert caught.value.exit_code == 1
 

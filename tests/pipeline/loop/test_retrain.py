@@ -116,7 +116,7 @@ def test_a_pass_beside_another_one_is_refused_and_says_who_is_at_work(project: P
 
 
 @pytest.mark.parametrize(
-    ("signal", "code", "said"), [("INT", 130, ""), ("KILL", 1, "the system ended it with signal 9; run again")]
+    ("signal", "code", "said"), [("INT", 130, ""), ("KILL", 1, "was killed by signal 9; run again")]
 )
 def test_a_stage_that_is_interrupted_or_killed_is_not_called_wrong(
     project: Project, signal: str, code: int, said: str
