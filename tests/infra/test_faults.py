@@ -26,23 +26,23 @@ COMMANDS = (
     ],
 )
 def test_what_aws_refuses_is_one_line_with_a_remedy(
-    refusal: Refusal, refusing_aws: RefusingAws, command: tuple[str, ...], code: str, status: int, words: str
+    aws_refusal: Refusal, refusing_aws: RefusingAws, command: tuple[str, ...], code: str, status: int, words: str
 ) -> None:
     with refusing_aws(code, status) as address:
-        line = refusal(command, **KEYS, AWS_ENDPOINT_URL=address)
+        line = aws_refusal(command, **KEYS, AWS_ENDPOINT_URL=address)
     assert line.startswith("CloudError: the stack obesity-levels-")
     assert words in line
     assert "testing" not in line
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_without_credentials_or_a_network_the_line_says_so(refusal: Refusal, command: tuple[str, ...]) -> None:
-    assert "(NoCredentialsError): log in to AWS" in refusal(command, AWS_DEFAULT_REGION="eu-central-1")
+def test_without_credentials_or_a_network_the_line_says_so(aws_refusal: Refusal, command: tuple[str, ...]) -> None:
+    assert "(NoCredentialsError): log in to AWS" in aws_refusal(command, AWS_DEFAULT_REGION="eu-central-1")
     nowhere = "http://127.0.0.1:9"
-    assert "(EndpointConnectionError): check the network" in refusal(command, **KEYS, AWS_ENDPOINT_URL=nowhere)
+    assert "(EndpointConnectionError): check the network" in aws_refusal(command, **KEYS, AWS_ENDPOINT_URL=nowhere)
 
 
-def test_an_unknown_stage_is_refused(refusal: Refusal) -> None:
-    assert refusal(("status", "--stage", "production")) == (
+def test_an_unknown_stage_is_refused(aws_refusal: Refusal) -> None:
+    assert aws_refusal(("status", "--stage", "production")) == (
         "InputError: --stage: got 'production', expected one of dev, staging, prod"
     )
