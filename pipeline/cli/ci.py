@@ -4,36 +4,23 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from pipeline.cli.options import DEFAULT_PARAMS, LOOK, ParamsFile, StoreUrl, load_params
 from pipeline.errors import GateRefusal, InputError, ReproductionError
 from pipeline.files import RESULT_FILES
 from pipeline.github import actions
 
-if TYPE_CHECKING:
-    from pipeline.params import Params
-
 app = typer.Typer(
     name="ci",
     help="The pieces that the workflows call, one by one.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **LOOK,
 )
 
-ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters.")]
 Publish = Annotated[bool, typer.Option("--publish", help="The result is to be published; never take the sample.")]
-PARAMS = Path("params.yaml")
 COMMIT = f"Run `make run`, then `git add {' '.join(RESULT_FILES)}` and commit"
-
-
-def _params(path: Path) -> "Params":
-    from pipeline.params import load
-
-    return load(path)
 
 
 def say(line: str) -> None:
@@ -51,14 +38,14 @@ def progress(step: str, done: int, total: int) -> None:
 
 
 @app.command()
-def repro(publish: Publish = False, params: ParamsFile = PARAMS) -> None:
+def repro(publish: Publish = False, params: ParamsFile = DEFAULT_PARAMS) -> None:
     """Get the data and run every stage anew.
 
     Without data it says so and takes the sample, unless the result is to be published.
     """
     from pipeline.loop import ci
 
-    if why := ci.repro(_params(params), say, publish=publish):
+    if why := ci.repro(load_params(params), say, publish=publish):
         annotate("warning", f"{why}\nTaken instead: the embedded sample, which is never published.", title="SAMPLE")
 
 
@@ -68,12 +55,13 @@ def lock() -> None:
 
     The one that should have been committed goes to build/report/dvc.lock.
     """
-    from pipeline.loop import ci
+    from pipeline.loop.ci import is_sample
+    from pipeline.loop.lock import LOCK, stale_files
 
-    if ci.is_sample():
-        annotate("notice", "dvc.lock was not checked: the data is not here", file=str(ci.LOCK), title="SAMPLE")
+    if is_sample():
+        annotate("notice", "dvc.lock was not checked: the data is not here", file=str(LOCK), title="SAMPLE")
         return
-    stale = ci.stale()
+    stale = stale_files()
     for file in stale:
         text = f"{file.path} is stale, it is not what the code makes: {file.what}. {COMMIT}"
         annotate("error", text, file=str(file.path), title="stale")
@@ -86,10 +74,8 @@ def lock() -> None:
 def judge(
     publish: Publish = False,
     why: Annotated[str, typer.Option(envvar="REASON", help="The reason, for the registry's history.")] = "",
-    store: Annotated[
-        str | None, typer.Option(envvar="REGISTRY_URL", help="Where the registry is kept: s3://bucket/prefix.")
-    ] = None,
-    params: ParamsFile = PARAMS,
+    store: StoreUrl = None,
+    params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
     """Let the gate decide; exit code 3 if it refuses.
 
@@ -100,7 +86,7 @@ def judge(
     from pipeline.cli.show.registry import verdict
     from pipeline.loop import ci
 
-    loaded = _params(params)
+    loaded = load_params(params)
     if publish:
         if not store and not os.environ.get("MLFLOW_TRACKING_URI"):
             annotate(
@@ -121,17 +107,20 @@ def report(
     against: Annotated[str, typer.Option(help="The commit to compare with; empty: where this work started.")] = "",
 ) -> None:
     """Write build/report/: what changed, for the summary of the job and the comment, and every report file."""
-    from pipeline.loop import ci
+    from pipeline.loop.ci import report as write_report
+    from pipeline.loop.lock import HANDED_OVER
 
-    actions.summarize(ci.report(against))
-    say(f"{ci.HANDED_OVER}/report.md")
+    actions.summarize(write_report(against))
+    say(f"{HANDED_OVER}/report.md")
 
 
 @app.command()
 def comment(
     report: Annotated[Path, typer.Argument(help="The report that the run left, if any.", show_default=False)],
     event: Annotated[Path, typer.Option(envvar="GITHUB_EVENT_PATH", help="The workflow_run event.")],
-    api: Annotated[str, typer.Option(envvar="GITHUB_API_URL", help="Of GitHub.")] = "https://api.github.com",
+    api: Annotated[
+        str, typer.Option(envvar="GITHUB_API_URL", help="Address of GitHub's API.")
+    ] = "https://api.github.com",
     token: Annotated[str, typer.Option(envvar="GITHUB_TOKEN", help="May write to pull requests.")] = "",
 ) -> None:
     """Post a finished run's report on its pull request, or update what was posted.

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.ci import PARAMS, ParamsFile, annotate, progress, say
+from pipeline.cli.ci import annotate, progress, say
+from pipeline.cli.options import DEFAULT_PARAMS, ParamsFile, StoreUrl, load_params
 from pipeline.errors import InputError
 from pipeline.github import actions
 
@@ -44,17 +45,14 @@ def require(
 def fetch(
     version: Annotated[str, typer.Option(envvar="VERSION", help="A version's number or alias.")] = "champion",
     sha256: Annotated[str, typer.Option(envvar="SHA256", help="What its graph must be; empty: not known.")] = "",
-    store: Annotated[
-        str | None, typer.Option(envvar="REGISTRY_URL", help="Where the registry is kept: s3://bucket/prefix.")
-    ] = None,
-    params: ParamsFile = PARAMS,
+    store: StoreUrl = None,
+    params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
     """Fetch the version that is to be deployed to build/candidate/, so that its provenance can be verified."""
-    from pipeline.params import load
     from pipeline.ship import signed
 
     with _annotated("model"):
-        candidate = signed.fetch(load(params), store or None, version, sha256 or None, progress)
+        candidate = signed.fetch(load_params(params), store or None, version, sha256 or None, progress)
     actions.hand_on(candidate.as_outputs())
     say(f"{signed.CANDIDATE}: version {candidate.version}, SHA-256 {candidate.sha256}")
 

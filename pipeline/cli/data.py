@@ -44,10 +44,6 @@ def ingest(  # noqa: PLR0913, PLR0917  a command's options
     With --add it grows by new records: shows them beside what is there, pins the grown file, and prints the three
     commands that put it into a pull request. Exit code 3 where their labels contradict the records.
     """
-    from pipeline.data.ingest import ingest as fetch
-    from pipeline.data.pin import accept as accept_data
-
-    params = load_params(DEFAULT_PARAMS)
     if add is not None:
         if source or accept or collected_rows is not None:
             raise InputError("--add takes neither --from nor --accept nor --collected-rows")
@@ -58,11 +54,24 @@ def ingest(  # noqa: PLR0913, PLR0917  a command's options
     if accept:
         if source is None:
             raise InputError("--accept needs --from FILE, the new data")
-        accepted = accept_data(source, collected_rows, DEFAULT_PARAMS, Layout().raw)
-        say(f"accepted {source} as the data: SHA-256 {accepted.sha256} is now in {DEFAULT_PARAMS}; run `make run`")
-        if collected_rows is None:
-            say("Which rows were collected is not known (--collected-rows N): figures by origin will be absent")
+        _accept(source, collected_rows)
         return
+    _fetch(source, no_sample=no_sample)
+
+
+def _accept(source: Path, collected_rows: int | None) -> None:
+    from pipeline.data.pin import accept
+
+    accepted = accept(source, collected_rows, DEFAULT_PARAMS, Layout().raw)
+    say(f"accepted {source} as the data: SHA-256 {accepted.sha256} is now in {DEFAULT_PARAMS}; run `make run`")
+    if collected_rows is None:
+        say("Which rows were collected is not known (--collected-rows N): figures by origin will be absent")
+
+
+def _fetch(source: Path | None, *, no_sample: bool) -> None:
+    from pipeline.data.ingest import ingest as fetch
+
+    params = load_params()
     try:
         with progress_shown() as progress:
             raw = fetch(Layout().raw, params.data.sha256, params.data.url, source, progress)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.console import answer, progress_shown, say
-from pipeline.cli.options import load_params
+from pipeline.cli.options import StoreUrl, load_params
 from pipeline.errors import InputError
 from pipeline.github import actions
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 app = typer.Typer()
 
 StageName = Annotated[str, typer.Option("--stage", help="dev, staging or prod.", show_default=False)]
-StoreUrl = Annotated[
-    str | None, typer.Option("--store", envvar="REGISTRY_URL", help="Where the registry is kept: s3://bucket/prefix.")
-]
 
 
 def _parse_stage(text: str) -> "Stage":

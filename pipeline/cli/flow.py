@@ -120,8 +120,10 @@ def register(params: ParamsFile = DEFAULT_PARAMS, jobs: Jobs = -1) -> None:
     The same result is never registered twice.
     """
     from pipeline.judge.register import register as register_result
+    from pipeline.model.result import result_of
 
-    registered = register_result(Layout(), load_params(params), jobs)
+    parameters = load_params(params)
+    registered = register_result(result_of(Layout(), parameters), parameters, jobs)
     verb = "registered as" if registered.created else "is already"
     say(f"this result {verb} {registered.name} version {registered.version}, stage {registered.stage}")
 
@@ -137,8 +139,10 @@ def gate(
     """
     from pipeline.cli.show import registry as show
     from pipeline.judge.gate import run as run_gate
+    from pipeline.model.result import result_of
 
-    verdict = run_gate(Layout(), load_params(params), dry_run=dry_run)
+    parameters = load_params(params)
+    verdict = run_gate(result_of(Layout(), parameters), parameters, dry_run=dry_run)
     out.print(show.verdict(verdict))
     if verdict.outcome == "refused":
         raise GateRefusal("the challenger is not promoted; the champion stays")

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 DEFAULT_PARAMS = Path("params.yaml")
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters.")]
+StoreUrl = Annotated[
+    str | None, typer.Option("--store", envvar="REGISTRY_URL", help="Where the registry is kept: s3://bucket/prefix.")
+]
 Jobs = Annotated[int, typer.Option("--jobs", help="Processor cores to use; -1 is all. Changes nothing but the time.")]
 
 LOOK: dict[str, Any] = {
@@ -19,7 +22,7 @@ LOOK: dict[str, Any] = {
     "rich_markup_mode": None,
     "context_settings": {"help_option_names": ["-h", "--help"]},
 }
-"""How every group of commands behaves."""
+"""How the commands behave, and each group of them that has a name."""
 
 
 def load_params(path: Path = DEFAULT_PARAMS) -> "Params":

@@ -1,6 +1,6 @@
 """`pipeline registry ...`: what is registered, and the few ways to change it, as tables or as JSON for machines.
 
-Like `cli`, it parses, calls and prints. Whatever is refused is raised, and `cli.main` turns it into an exit code.
+Like all of `cli`, it parses, calls and prints. What is refused is raised, and `cli.main` makes an exit code of it.
 """
 
 from dataclasses import asdict
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.console import answer
+from pipeline.cli.options import LOOK
 
 if TYPE_CHECKING:
     from pipeline.registry import Registry
@@ -18,10 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="registry",
     help="What is registered, and who is champion. MLFLOW_TRACKING_URI names the store; default sqlite:///mlflow.db.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    **LOOK,
 )
 
 Name = Annotated[str, typer.Argument(help="A registered model, such as obesity_classifier.", show_default=False)]

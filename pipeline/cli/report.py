@@ -44,6 +44,10 @@ def report(
         for path in write_report(Layout(folder), load_params().data.published):
             say(str(path))
         return
+    _compare(against, folder, target, refuse_worse=refuse_worse)
+
+
+def _compare(against: str, folder: Path, target: Path | None, *, refuse_worse: bool) -> None:
     from pipeline.files import write_text
     from pipeline.report.comment import comment, headline, unfolded
     from pipeline.report.comparison import against as compare_with

@@ -18,12 +18,12 @@ from lambda_api.model import Model
 from pipeline.data.folds import fold_of
 from pipeline.data.records import FOLD, KEY, ORIGIN, rule_levels
 from pipeline.errors import RegistryError
-from pipeline.files import CHAMPION_FOLDER, Layout, write_json
+from pipeline.files import CHAMPION_FOLDER, write_json
 from pipeline.intervals import Pairs
 from pipeline.judge.rules import comparison_obstacle, decide
 from pipeline.judge.verdict import Candidate, ChallengerFigures, Guards, NewRecords, Verdict
 from pipeline.model.evaluate import answer, load_graphs, per_level, plausible
-from pipeline.model.result import Result, fold_graphs, record_ids, result_of
+from pipeline.model.result import Result, fold_graphs, record_ids
 from pipeline.model.scores import Answers
 from pipeline.params import EvaluateParams, Params
 from pipeline.registry import Registry
@@ -31,37 +31,29 @@ from pipeline.registry.versions import Version
 
 
 def run(
-    layout: Layout,
-    params: Params,
-    registry: Registry | None = None,
-    *,
-    dry_run: bool = False,
-    why: str = "",
-    result: Result | None = None,
+    result: Result, params: Params, registry: Registry | None = None, *, dry_run: bool = False, why: str = ""
 ) -> Verdict:
-    """Judge the registered result in a layout; write `layout.verdict`, and make it champion if it passed.
+    """Judge a registered result; write its layout's `verdict`, and make it champion if it passed.
 
     Safe to repeat.
 
     Args:
-        layout: Trained and evaluated, and registered unless `dry_run`.
+        result: What lies in a layout that was trained and evaluated; registered unless `dry_run`.
         params: The parameters.
         registry: None takes the one that the environment names.
         dry_run: Decide, and change and write nothing.
         why: Goes into the history before the verdict's own words.
-        result: What lies in the layout, if it was read already.
 
     Raises:
-        ModelFileError: The layout is incomplete.
         RaceLostError: The champion was moved meanwhile; nothing was changed.
         RegistryError: The result is not registered, or the registry cannot be reached.
     """
     registry = registry or Registry()
-    verdict = judge(layout, params, registry, result)
+    verdict = judge(result, params, registry)
     if dry_run:
         return verdict
     if verdict.challenger is None:
-        raise RegistryError(f"the result in {layout.model} is not registered: run `pipeline register` first")
+        raise RegistryError(f"the result in {result.layout.model} is not registered: run `pipeline register` first")
     name = params.registry.model_name
     if verdict.outcome == "promoted":
         reason = f"{why}. {verdict.text}" if why else verdict.text
@@ -71,18 +63,17 @@ def run(
             "the alias pointed here without a history entry: an interrupted promotion, or one made outside this project"
         )
         registry.promote(name, verdict.challenger, "Production", expected=verdict.champion, why=reason)
-    write_json(layout.verdict, verdict.as_json())
+    write_json(result.layout.verdict, verdict.as_json())
     return verdict
 
 
-def judge(layout: Layout, params: Params, registry: Registry, result: Result | None = None) -> Verdict:
-    """The verdict on the result in a layout, against the registry's champion; nothing is changed.
+def judge(result: Result, params: Params, registry: Registry) -> Verdict:
+    """The verdict on a result, against the registry's champion; nothing is changed.
 
     Raises:
-        ModelFileError: The layout is incomplete.
         RegistryError: The registry cannot be reached, or the champion's files are damaged.
     """
-    name, result = params.registry.model_name, result or result_of(layout, params)
+    name = params.registry.model_name
     registered, champion_version = registry.find(name, result.sha256), registry.champion(name)
     frame = result.records
     guards, right = guards_of(load_graphs(result.fold_graphs), frame, params.evaluate)
@@ -90,7 +81,7 @@ def judge(layout: Layout, params: Params, registry: Registry, result: Result | N
     champion, pairs, new_records = (_champion(champion_version) if champion_version else None), None, None
     other = champion is not None and champion.model_sha256 != challenger.model_sha256
     if champion_version and champion and other and not comparison_obstacle(challenger, champion):
-        files = registry.files(champion_version, layout.root / CHAMPION_FOLDER)
+        files = registry.files(champion_version, result.layout.root / CHAMPION_FOLDER)
         graphs = load_graphs(fold_graphs(files))
         folds_of_champion = frame.assign(**{FOLD: [fold_of(key, len(graphs)) for key in frame[KEY]]})
         guards, also_right = guards_of(graphs, folds_of_champion, params.evaluate)

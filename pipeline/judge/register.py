@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from lambda_api.contract import fingerprint
 from pipeline.data.records import FOLD
 from pipeline.errors import ReproductionError
-from pipeline.files import Layout, digest
-from pipeline.model.result import Result, result_of
+from pipeline.files import digest
+from pipeline.model.result import Result
 from pipeline.params import Params
 from pipeline.registry import Registry
 from pipeline.registry.provenance import commit_tags
@@ -43,27 +43,22 @@ class Registration:
     run_id: str
 
 
-def register(
-    layout: Layout, params: Params, jobs: int = -1, registry: Registry | None = None, result: Result | None = None
-) -> Registration:
-    """The version of `params.registry.model_name` that holds this layout's result, made now if there is none.
+def register(result: Result, params: Params, jobs: int = -1, registry: Registry | None = None) -> Registration:
+    """The version of `params.registry.model_name` that holds this result, made now if there is none.
 
     Afterwards `challenger` points to it; `baseline` points to the first version ever and is never moved.
 
     Args:
-        layout: Trained and evaluated.
+        result: What lies in a layout that was trained and evaluated.
         params: What it was made with.
         jobs: Processor cores to fit with.
         registry: Where to; None takes the one that the environment names.
-        result: What lies in the layout, if it was read already.
 
     Raises:
-        ModelFileError: The layout is incomplete, or its files are of different runs.
-        ReproductionError: The Pipeline fitted again does not export to the layout's graph; nothing was registered.
+        ReproductionError: The Pipeline fitted again does not export to the result's graph; nothing was registered.
         RegistryError: The registry cannot be reached; call again to complete it.
     """
-    registry, result = registry or Registry(), result or result_of(layout, params)
-    name = params.registry.model_name
+    registry, name = registry or Registry(), params.registry.model_name
     with registry.store.exclusive():
         version = registry.find(name, result.sha256)
         created = version is None

@@ -9,9 +9,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from ruamel.yaml import YAML
+from typing import TYPE_CHECKING
 
 from pipeline.data.ingest import ingest
 from pipeline.errors import GitError, InputError, NotPublishedError, RaceLostError, RegistryError, SourceError
@@ -27,9 +25,10 @@ from pipeline.files import (
 )
 from pipeline.github.actions import folded, on_github
 from pipeline.loop.champion import export
+from pipeline.loop.lock import HANDED_OVER
 from pipeline.params import Params
 from pipeline.progress import Progress, no_progress
-from pipeline.repo import commit_of, default_base, dvc_push, git
+from pipeline.repo import commit_of, default_base, dvc_push
 from pipeline.repo import repro as dvc_repro
 from pipeline.report.comment import Links, comment
 from pipeline.report.comparison import compare
@@ -38,10 +37,6 @@ from pipeline.report.snapshot import of_revision, of_tree
 if TYPE_CHECKING:
     from pipeline.judge.verdict import Verdict
     from pipeline.registry import Registry
-
-LOCK = Path("dvc.lock")
-HANDED_OVER = Path("build/report")
-"""What a run hands over: the report, the report files, and the lock that should have been committed."""
 
 ATTEMPTS = 3
 """To push the registry, if another run pushed first."""
@@ -90,54 +85,6 @@ def repro(params: Params, say: Callable[[str], None], *, publish: bool) -> str |
 
 
 @dataclass(frozen=True)
-class StaleFile:
-    """A committed file that is not what the code makes, and what differs in it."""
-
-    path: Path
-    what: str
-
-
-def stale() -> tuple[StaleFile, ...]:
-    """The lock and the reports that were committed and are not what `repro` has just made.
-
-    A stale lock is put back as it was committed, so that the report describes what was pushed; the one that should
-    have been committed goes to `HANDED_OVER`.
-
-    Raises:
-        GitError: git cannot say what was committed.
-    """
-    changed = git("diff", "--name-only", "HEAD", "--", str(LOCK), "reports").decode().splitlines()
-    files = tuple(
-        StaleFile(Path(name), _differing_stages() if name == str(LOCK) else "its content") for name in changed
-    )
-    if any(file.path == LOCK for file in files):
-        write_bytes(HANDED_OVER / LOCK, LOCK.read_bytes())
-        write_bytes(LOCK, _committed_lock())
-    return files
-
-
-def _committed_lock() -> bytes:
-    return git("show", f"HEAD:./{LOCK}")
-
-
-def _differing_stages() -> str:
-    yaml = YAML(typ="safe")
-    committed, made = (yaml.load(text)["stages"] for text in (_committed_lock(), LOCK.read_bytes()))
-    names = sorted(name for name in committed.keys() | made.keys() if committed.get(name) != made.get(name))
-    return "; ".join(f"stage {name}: {_differing(committed.get(name, {}), made.get(name, {}))}" for name in names)
-
-
-def _differing(committed: dict[str, Any], made: dict[str, Any]) -> str:
-    def parts(stage: dict[str, Any]) -> dict[str, object]:
-        files = {file["path"]: file["md5"] for file in [*stage.get("deps", []), *stage.get("outs", [])]}
-        return files | dict(stage.get("params", {}).get("params.yaml", {}))
-
-    old, new = parts(committed), parts(made)
-    names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    return ", ".join(names) or "its command"
-
-
-@dataclass(frozen=True)
 class GateOutcome:
     """The verdict, and the champion that it leaves: its number and the SHA-256 of its graph, None without one."""
 
@@ -158,11 +105,12 @@ def judge(
 
     Args:
         params: The parameters.
-        store: Where the registry is kept between runs, if anywhere; if it cannot be read, the floors alone decide.
-        say: Called with why the floors alone decide.
+        store: Where the registry is kept between runs, if anywhere; if it cannot be read, only the floors are checked.
+        say: Called with why only the floors are checked.
         progress: Called with progress.
     """
     from pipeline.judge import gate
+    from pipeline.model.result import result_of
     from pipeline.registry.remote_store import pull
 
     registry = _registry()
@@ -173,7 +121,7 @@ def judge(
         except RegistryError as error:
             say(f"the registry cannot be read, so there is no champion to compare with: {error}")
     progress("gate: challenger against champion, a dry run", 0, 1)
-    verdict = gate.run(layout(), params, registry, dry_run=True)
+    verdict = gate.run(result_of(layout(), params), params, registry, dry_run=True)
     write_json(layout().verdict, verdict.as_json())
     return _outcome(verdict, params, registry, progress)
 
@@ -218,9 +166,9 @@ def _published(params: Params, store: str | None, why: str, progress: Progress, 
         pull(registry.store, store, discard=again)
     progress("register in MLflow", 0, 1)
     result = result_of(layout(), params)
-    register(layout(), params, registry=registry, result=result)
+    register(result, params, registry=registry)
     progress("gate: challenger against champion", 0, 1)
-    verdict = gate.run(layout(), params, registry, why=why, result=result)
+    verdict = gate.run(result, params, registry, why=why)
     if store:
         progress(f"push the registry to {store}", 0, 1)
         push(registry.store, store)

@@ -128,11 +128,11 @@ def judge(
     write_report(layout, params.data.published)
     progress("register in MLflow", 0, 1)
     result = result_of(layout, params)
-    registration = register(layout, params, registry=registry, result=result)
+    registration = register(result, params, registry=registry)
     champion = registry.champion(name)
     before = (champion.number, registry.metrics(champion)) if champion else None
     progress("gate: challenger against champion", 0, 1)
-    verdict = gate.run(layout, params, registry, result=result)
+    verdict = gate.run(result, params, registry)
     progress("export the champion", 0, 1)
     exported = export(layout, name, registry)
     changed = uncommitted(*RESULT_FILES)

@@ -17,6 +17,7 @@ from pipeline.data.records import feed, load_processed, rule_levels
 from pipeline.files import Layout, digest
 from pipeline.judge import gate
 from pipeline.judge.register import register
+from pipeline.model.result import result_of
 from pipeline.model.run import run
 from pipeline.params import Params
 from pipeline.registry import Registry
@@ -140,8 +141,8 @@ def first_champion(
     store = Path(shutil.copy(empty_store, tmp_path_factory.mktemp("champion") / "mlflow.db"))
     registry = Registry(f"sqlite:///{store}")
     before = Layout(Path(shutil.copytree(real_layout.root, store.parent / "before")))
-    register(before, params, registry=registry)
-    gate.run(before, params, registry)
+    register(result_of(before, params), params, registry=registry)
+    gate.run(result_of(before, params), params, registry)
     return store
 
 
@@ -167,6 +168,6 @@ def test_the_gate_takes_honest_new_records_and_refuses_shuffled_ones_that_no_oth
     )
     (tmp_path / "grown.csv").write_bytes(additions.content)
     run(tmp_path / "grown.csv", after, now)
-    verdict = gate.run(after, now, registry, dry_run=True)
+    verdict = gate.run(result_of(after, now), now, registry, dry_run=True)
     refused = [reason.name for reason in verdict.reasons if reason.ok is False]
     assert (verdict.outcome, refused) == (("promoted", []) if honest else ("refused", ["new records"]))

@@ -54,7 +54,7 @@ def damaged_records(draw: st.DrawFn) -> dict[str, Any]:
     return record
 
 
-def judged(status: int, body: bytes, promised: Callable[[bytes], object]) -> None:
+def assert_promised(status: int, body: bytes, promised: Callable[[bytes], object]) -> None:
     """Fails unless the answer is one that was promised."""
     if status == 200:
         promised(body)
@@ -78,7 +78,7 @@ def test_every_record_in_the_document_is_answered_or_has_an_impossible_body(
 ) -> None:
     reply = client.post("/predict", dumped(record))
 
-    judged(reply.status, reply.body, Prediction.model_validate_json)
+    assert_promised(reply.status, reply.body, Prediction.model_validate_json)
     if reply.status != 200:
         assert [problem["type"] for problem in reply.json()["detail"]] == ["impossible_body"]
 
@@ -88,7 +88,7 @@ def test_every_record_in_the_document_is_answered_or_has_an_impossible_body(
 def test_no_damaged_record_is_a_fault(client: Client, record: object) -> None:
     reply = client.post("/predict", dumped(record))
 
-    judged(reply.status, reply.body, Prediction.model_validate_json)
+    assert_promised(reply.status, reply.body, Prediction.model_validate_json)
 
 
 @MANY
@@ -99,7 +99,7 @@ def test_no_damaged_record_is_a_fault(client: Client, record: object) -> None:
 def test_no_bytes_are_a_fault(client: Client, body: bytes, kind: str) -> None:
     for path, promised in (("/predict", Prediction), ("/predict_batch", BatchPrediction)):
         reply = client.post(path, body, content_type=kind)
-        judged(reply.status, reply.body, promised.model_validate_json)
+        assert_promised(reply.status, reply.body, promised.model_validate_json)
 
 
 @MANY
@@ -107,7 +107,7 @@ def test_no_bytes_are_a_fault(client: Client, body: bytes, kind: str) -> None:
 def test_no_batch_is_a_fault(client: Client, records: object) -> None:
     reply = client.post("/predict_batch", dumped({"records": records}))
 
-    judged(reply.status, reply.body, BatchPrediction.model_validate_json)
+    assert_promised(reply.status, reply.body, BatchPrediction.model_validate_json)
 
 
 CELLS = (
@@ -124,7 +124,7 @@ def test_no_csv_is_a_fault(client: Client, header: list[str], rows: list[list[st
 
     reply = client.post("/predict_batch", body, content_type="text/csv")
 
-    judged(reply.status, reply.body, BatchPrediction.model_validate_json)
+    assert_promised(reply.status, reply.body, BatchPrediction.model_validate_json)
 
 
 @MANY

@@ -82,7 +82,7 @@ def metrics(layout: Layout, champion: dict[str, float] | None = None) -> Table:
 def _grouped_in_words(grouped: dict[str, Any]) -> str:
     rule = grouped["baselines"]["bmi_rule"]["accuracy"]
     better = "the BMI rule is better there" if rule > grouped["accuracy"] else "the model is not worse there"
-    return f"Groups held out: a survey answer and the synthetic rows made from it are held out together; {better}."
+    return f"Groups held out: a collected record and the synthetic ones made from it are held out together; {better}."
 
 
 def reproduction(runs: "Reproduction", raw: Path) -> RenderableType:

@@ -16,6 +16,7 @@ from pipeline.judge.gate import judge, run
 from pipeline.judge.register import register
 from pipeline.judge.verdict import Reason
 from pipeline.model import evaluate, train
+from pipeline.model.result import result_of
 from pipeline.params import GateParams, Params
 from pipeline.registry import Registry
 from pipeline.registry.versions import Version
@@ -102,8 +103,8 @@ def both(
     """A store with the poor model as version 1, the good one as version 2, and no champion."""
     store = Path(shutil.copy(empty_store, tmp_path_factory.mktemp("both") / "mlflow.db"))
     registry = Registry(f"sqlite:///{store}")
-    register(poor_layout, poor, 1, registry)
-    register(good_layout, easy, 1, registry)
+    register(result_of(poor_layout, poor), poor, 1, registry)
+    register(result_of(good_layout, easy), easy, 1, registry)
     return store
 
 
@@ -167,7 +168,7 @@ def test_gate_compares_on_data_that_grew_and_with_another_number_of_folds(
     registry: Registry, good: Layout, grown_layout: Layout, easy: Params
 ) -> None:
     run(good, easy, registry)
-    verdict = judge(grown_layout, grown_params(easy), registry)
+    verdict = judge(result_of(grown_layout, grown_params(easy)), grown_params(easy), registry)
     assert verdict.pairs
     assert verdict.pairs.total == len(right_answers(grown_layout)) > len(right_answers(good))
     assert "gained: it was trained on other data" in [reason.text for reason in verdict.reasons]
@@ -177,7 +178,7 @@ def test_records_that_the_champion_was_not_judged_on_are_looked_at_by_themselves
     registry: Registry, good: Layout, grown_layout: Layout, easy: Params
 ) -> None:
     run(good, easy, registry)
-    verdict = judge(grown_layout, grown_params(easy), registry)
+    verdict = judge(result_of(grown_layout, grown_params(easy)), grown_params(easy), registry)
     known = len(right_answers(good))
     assert verdict.pairs
     assert verdict.new_records
@@ -196,7 +197,7 @@ def test_a_champion_that_kept_no_list_of_its_records_is_compared_on_all_and_the_
             assert super().record_ids(version)
 
     run(good, easy, registry)
-    verdict = judge(grown_layout, grown_params(easy), Forgetful(registry.store.uri))
+    verdict = judge(result_of(grown_layout, grown_params(easy)), grown_params(easy), Forgetful(registry.store.uri))
     assert (verdict.outcome, verdict.new_records) == ("promoted", None)
     assert "does not say which records it was judged on" in verdict.reasons[-1].text
 
@@ -206,7 +207,7 @@ def test_new_records_with_shuffled_labels_are_refused_though_they_hurt_both_mode
 ) -> None:
     run(good, easy, registry)
     poisoned = made(tmp_path / "poisoned", easy, 400, wrong=60)
-    register(poisoned, easy, 1, registry)
+    register(result_of(poisoned, easy), easy, 1, registry)
     verdict = run(poisoned, easy, registry)
     assert (verdict.outcome, "new records" in failed(verdict.reasons)) == ("refused", True)
     assert verdict.new_records
@@ -245,7 +246,7 @@ def test_gate_never_promotes_a_model_from_the_sample_over_one_from_other_data(
 ) -> None:
     run(bad, poor, registry)
     write_json(good.data_report, read_json(good.data_report, "") | {"source": "sample"})
-    register(good, easy, 1, registry)
+    register(result_of(good, easy), easy, 1, registry)
     verdict = run(good, easy, registry)
     assert (verdict.outcome, failed(verdict.reasons)) == ("refused", ["source"])
     assert registry.version(NAME, "champion").number == 1

@@ -49,7 +49,7 @@ def with_threshold(params: Params, threshold: float) -> Params:
 
 
 def test_the_same_result_is_registered_once(two: Registry, small_layout: Layout, small_params: Params) -> None:
-    again = register(small_layout, small_params, 1, two)
+    again = register(result_of(small_layout, small_params), small_params, 1, two)
     first = two.version(NAME, 1)
     result = result_of(small_layout, small_params)
     assert again == Registration(NAME, 1, False, first.stage, result.model_sha256, result.sha256, first.run_id)
@@ -61,7 +61,7 @@ def test_challenger_is_the_result_handed_in_last_and_baseline_stays_the_first(
     two: Registry, small_layout: Layout, small_params: Params
 ) -> None:
     assert two.models()[0].aliases == {"baseline": 1, "challenger": 2}
-    register(small_layout, small_params, 1, two)
+    register(result_of(small_layout, small_params), small_params, 1, two)
     assert two.models()[0].aliases == {"baseline": 1, "challenger": 1}
 
 
@@ -88,7 +88,12 @@ def test_accuracy_at_the_threshold_earns_staging_and_below_it_nothing(
     registry: Registry, small_layout: Layout, small_params: Params, above: float, stage: str
 ) -> None:
     accuracy = read_json(small_layout.metrics, "")["holdout"]["accuracy"]
-    registration = register(small_layout, with_threshold(small_params, accuracy + above), 1, registry)
+    registration = register(
+        result_of(small_layout, with_threshold(small_params, accuracy + above)),
+        with_threshold(small_params, accuracy + above),
+        1,
+        registry,
+    )
     assert (registration.created, registration.stage, registry.version(NAME, 1).stage) == (True, stage, stage)
 
 
@@ -125,7 +130,7 @@ def test_pictures_and_the_model_card_are_logged_with_a_result_if_there_are_any(
     for path in (copied.figures / "confusion.png", copied.model_card):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"drawn")
-    registration = register(copied, small_params, 1, registry)
+    registration = register(result_of(copied, small_params), small_params, 1, registry)
     with registry.store.client() as client:
         logged = {
             item.path
@@ -139,7 +144,7 @@ def test_a_pipeline_that_exports_to_another_graph_is_refused_and_nothing_registe
     registry: Registry, small_layout: Layout, other_params: Params
 ) -> None:
     with pytest.raises(ReproductionError, match="the Pipeline fitted again exports to SHA-256"):
-        register(small_layout, other_params, 1, registry)
+        register(result_of(small_layout, other_params), other_params, 1, registry)
     assert (registry.models(), runs(registry)) == ((), [])
 
 
@@ -158,7 +163,7 @@ def test_an_incomplete_layout_or_one_of_two_runs_is_refused(
 ) -> None:
     spoil(copied)  # type: ignore[operator]
     with pytest.raises(ModelFileError, match=message):
-        register(copied, small_params, 1, registry)
+        register(result_of(copied, small_params), small_params, 1, registry)
     assert registry.models() == ()
 
 
@@ -168,12 +173,13 @@ from pathlib import Path
 from mlflow import MlflowClient
 from pipeline.judge import register
 from pipeline.files import Layout
+from pipeline.model.result import result_of
 from pipeline.params import Params
 from pipeline.registry import Registry
 
 MlflowClient.create_model_version = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 given = Params.model_validate_json(sys.argv[3])
-register.register(Layout(Path(sys.argv[1])), given, 1, Registry(sys.argv[2]))
+register.register(result_of(Layout(Path(sys.argv[1])), given), given, 1, Registry(sys.argv[2]))
 """
 
 
@@ -185,7 +191,7 @@ def test_a_registration_killed_before_its_version_leaves_none_and_is_completed_b
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert [model.versions for model in registry.models()] in ([], [0])
     assert runs(registry) == ["FINISHED"]
-    registration = register(small_layout, small_params, 1, registry)
+    registration = register(result_of(small_layout, small_params), small_params, 1, registry)
     assert (registration.created, registration.version, runs(registry)) == (True, 1, ["FINISHED"])
     assert registry.models()[0].aliases == {"baseline": 1, "challenger": 1}
 
@@ -201,9 +207,9 @@ def test_a_registration_that_fails_half_way_leaves_no_version_and_can_be_repeate
     with monkeypatch.context() as patched:
         patched.setattr(mlflow, "log_artifacts", full)
         with pytest.raises(OSError, match="No space left"):
-            register(small_layout, small_params, 1, registry)
+            register(result_of(small_layout, small_params), small_params, 1, registry)
     assert (registry.models(), runs(registry)) == ((), ["FAILED"])
-    assert register(small_layout, small_params, 1, registry).version == 1
+    assert register(result_of(small_layout, small_params), small_params, 1, registry).version == 1
     assert runs(registry) == ["FINISHED"]
 
 
@@ -213,7 +219,7 @@ def test_registering_leaves_the_process_pointed_where_it_was(
     import mlflow
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://elsewhere.invalid")
-    register(small_layout, small_params, 1, registry)
+    register(result_of(small_layout, small_params), small_params, 1, registry)
     assert (os.environ["MLFLOW_TRACKING_URI"], mlflow.get_tracking_uri()) == ("http://elsewhere.invalid",) * 2
     assert mlflow.active_run() is None
 

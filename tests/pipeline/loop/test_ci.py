@@ -14,6 +14,7 @@ from pipeline import params as parameters
 from pipeline.errors import NotPublishedError, RaceLostError, SourceError
 from pipeline.files import Layout
 from pipeline.loop import ci
+from pipeline.loop.lock import HANDED_OVER, StaleFile, stale_files
 from pipeline.registry import Registry, remote_store
 from tests.fixtures.registry import copy_registry
 
@@ -98,9 +99,9 @@ def commit(*files: str) -> None:
 def test_a_lock_that_is_what_the_code_makes_is_not_stale(project: Path) -> None:
     commit("dvc.lock", "reports/metrics.json")
     lock = (project / "dvc.lock").read_bytes()
-    assert ci.stale() == ()
+    assert stale_files() == ()
     assert (project / "dvc.lock").read_bytes() == lock
-    assert not ci.HANDED_OVER.exists()
+    assert not HANDED_OVER.exists()
 
 
 def test_a_stale_lock_is_put_back_and_the_right_one_handed_over(project: Path) -> None:
@@ -111,23 +112,23 @@ def test_a_stale_lock_is_put_back_and_the_right_one_handed_over(project: Path) -
     commit("dvc.lock", "reports/metrics.json")
     (project / "dvc.lock").write_text(right, encoding="utf-8")
     (project / "reports/metrics.json").write_text("{}\n", encoding="utf-8")
-    assert ci.stale() == (
-        ci.StaleFile(Path("dvc.lock"), "stage train: forest"),
-        ci.StaleFile(Path("reports/metrics.json"), "its content"),
+    assert stale_files() == (
+        StaleFile(Path("dvc.lock"), "stage train: forest"),
+        StaleFile(Path("reports/metrics.json"), "its content"),
     )
     assert (project / "dvc.lock").read_text(encoding="utf-8") == wrong
-    assert (ci.HANDED_OVER / "dvc.lock").read_text(encoding="utf-8") == right
+    assert (HANDED_OVER / "dvc.lock").read_text(encoding="utf-8") == right
 
 
 def test_a_report_against_a_commit_that_is_gone_takes_the_one_before(project: Path) -> None:
     del project
     commit("dvc.lock", "params.yaml", "reports/metrics.json", "reports/data.json", "reports/parity.json")
     text = ci.report("0" * 40)
-    assert (ci.HANDED_OVER / "report.md").read_text(encoding="utf-8") == text
+    assert (HANDED_OVER / "report.md").read_text(encoding="utf-8") == text
     assert text.startswith("## ")
-    names = {path.name for path in (ci.HANDED_OVER / "reports").rglob("*.json")}
+    names = {path.name for path in (HANDED_OVER / "reports").rglob("*.json")}
     assert {"data.json", "metrics.json", "parity.json"} <= names
-    assert not (ci.HANDED_OVER / "reports/answers.csv").exists()
+    assert not (HANDED_OVER / "reports/answers.csv").exists()
 
 
 @pytest.fixture

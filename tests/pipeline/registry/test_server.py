@@ -17,6 +17,7 @@ import pytest
 from pipeline.files import Layout, read_json
 from pipeline.judge import gate
 from pipeline.judge.register import register
+from pipeline.model.result import result_of
 from pipeline.params import Params
 from pipeline.registry import Registry
 
@@ -68,19 +69,19 @@ def test_a_server_registers_judges_promotes_hands_out_and_remembers_as_a_local_s
     other_params: Params,
 ) -> None:
     registry = Registry(who=lambda: "Ada")
-    first = register(small_layout, small_params, 1)
+    first = register(result_of(small_layout, small_params), small_params, 1)
     assert (first.version, first.created) == (1, True)
-    again = register(small_layout, small_params, 1)
+    again = register(result_of(small_layout, small_params), small_params, 1)
     assert (again.version, again.created, again.run_id) == (1, False, first.run_id)
 
     # The small records are labelled by the BMI rule, which no model is ahead of: the gate must refuse.
-    verdict = gate.run(small_layout, small_params, dry_run=True)
+    verdict = gate.run(result_of(small_layout, small_params), small_params, dry_run=True)
     assert (verdict.outcome, verdict.challenger, verdict.champion) == ("refused", 1, None)
     registry.promote(NAME, 1, "Production", expected=None, why="by hand")
-    assert gate.run(small_layout, small_params, dry_run=True).outcome == "unchanged"
+    assert gate.run(result_of(small_layout, small_params), small_params, dry_run=True).outcome == "unchanged"
 
-    second = register(other_layout, other_params, 1)
-    verdict = gate.run(other_layout, other_params, dry_run=True)
+    second = register(result_of(other_layout, other_params), other_params, 1)
+    verdict = gate.run(result_of(other_layout, other_params), other_params, dry_run=True)
     assert verdict.pairs
     assert (verdict.challenger, verdict.champion) == (second.version, 1) == (2, 1)
     assert verdict.pairs.total == read_json(other_layout.metrics, "")["out_of_fold"]["rows"]

@@ -15,6 +15,7 @@ from lambda_api.service import Service
 from pipeline.errors import ModelFileError, RegistryError
 from pipeline.files import Layout, digest
 from pipeline.judge.register import register
+from pipeline.model.result import result_of
 from pipeline.params import Params
 from pipeline.registry import Registry
 from pipeline.ship.package import package_layout, package_registered
@@ -141,7 +142,7 @@ def test_the_champion_is_packaged_from_the_registry_alone(
     registry = Registry(
         f"sqlite:///{tmp_path}/mlflow.db", clock=lambda: datetime(2026, 1, 2, tzinfo=UTC), who=lambda: "somebody"
     )
-    register(small_layout, small_params, jobs=1, registry=registry)
+    register(result_of(small_layout, small_params), small_params, jobs=1, registry=registry)
     registry.promote(NAME, 1, "Production", expected=None, why="first of all")
 
     manifest = package_registered(registry, NAME, out=tmp_path / "out")
