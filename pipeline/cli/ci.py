@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_PARAMS, LOOK, ParamsFile, StoreUrl, load_params
-from pipeline.errors import GateRefusal, InputError, ReproductionError
-from pipeline.files import RESULT_FILES
+from pipeline.errors import GateRefusal, InputError, NotPublishedError, ReproductionError, SourceError
+from pipeline.files import RESULT_FILES, Layout
 from pipeline.github import actions
 
 app = typer.Typer(
@@ -35,6 +35,25 @@ def annotate(kind: str, text: str, **where: str) -> None:
 def progress(step: str, done: int, total: int) -> None:
     del done, total
     typer.echo(step, err=True)
+
+
+@app.command()
+def pin(params: ParamsFile = DEFAULT_PARAMS) -> None:
+    """Hand on the pinned data's SHA-256, under which a runner caches what the publisher gives."""
+    sha256 = load_params(params).data.sha256
+    actions.hand_on({"sha256": sha256})
+    say(sha256)
+
+
+@app.command()
+def data(params: ParamsFile = DEFAULT_PARAMS) -> None:
+    """Get the data where it can be had; without it, the tests that need it say so."""
+    from pipeline.loop.raw import raw_file
+
+    try:
+        say(f"{Layout().raw}: from {raw_file(load_params(params), progress).came_from}")
+    except (SourceError, NotPublishedError) as error:
+        annotate("notice", str(error), title="no data")
 
 
 @app.command()

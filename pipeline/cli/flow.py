@@ -7,8 +7,8 @@ import typer
 
 from pipeline.cli.console import out, progress_shown, say
 from pipeline.cli.options import DEFAULT_PARAMS, Jobs, ParamsFile, load_params
-from pipeline.errors import GateRefusal, ReproductionError
-from pipeline.files import Layout
+from pipeline.errors import GateRefusal, InputError, ReproductionError
+from pipeline.files import SAMPLE_ROOT, Layout
 
 app = typer.Typer()
 
@@ -95,6 +95,7 @@ def run(
 @app.command()
 def reproduce(
     raw: Annotated[Path | None, typer.Option(help="A CSV file. Default: the pinned file, else the sample.")] = None,
+    here: Annotated[bool, typer.Option("--here", help="Run once, and compare with the results that lie here.")] = False,
     params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
     """Run the flow twice and compare every byte.
@@ -105,9 +106,12 @@ def reproduce(
     from pipeline.data import sample
     from pipeline.model.reproduce import reproduce as run_twice
 
-    table = raw or (Layout().raw if Layout().raw.is_file() else sample.RECORDS)
+    if here and raw:
+        raise InputError("--here compares with the results of the pinned data, or of the sample: it takes no --raw")
+    layout = Layout() if Layout().raw.is_file() else Layout(SAMPLE_ROOT)
+    table = raw or (layout.raw if layout == Layout() else sample.RECORDS)
     with progress_shown() as progress:
-        runs = run_twice(table, params, progress)
+        runs = run_twice(table, params, progress, layout.root if here else None)
     out.print(reproduction(runs, table))
     if not runs.equal:
         raise ReproductionError(f"two runs differ: difference {runs.difference:.4f}, see the table")

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.data.ingest import ingest
 from pipeline.errors import GitError, InputError, NotPublishedError, RaceLostError, RegistryError, SourceError
 from pipeline.files import (
     CHAMPION_FOLDER,
@@ -26,6 +25,7 @@ from pipeline.files import (
 from pipeline.github.actions import folded, on_github
 from pipeline.loop.champion import export
 from pipeline.loop.lock import HANDED_OVER
+from pipeline.loop.raw import raw_file
 from pipeline.params import Params
 from pipeline.progress import Progress, no_progress
 from pipeline.repo import commit_of, default_base, dvc_push
@@ -69,7 +69,7 @@ def repro(params: Params, say: Callable[[str], None], *, publish: bool) -> str |
         StageError: A stage failed, with that stage's exit code.
     """
     try:
-        ingest(Layout().raw, params.data.sha256, params.data.url)
+        raw_file(params)
     except (SourceError, NotPublishedError) as error:  # a fork cannot read DVC's remote
         if publish:
             raise
