@@ -1,7 +1,7 @@
 """The pinned data on a runner: from the cache of an earlier run, else from DVC or the publisher.
 
-Only what the publisher gives to everybody is cached, because a pull request from a fork may read the cache, and data from
-DVC's remote may be about people. Every content is checked against the pinned SHA-256, so that a cache cannot poison a run.
+Only what the publisher gives to everybody is cached: a pull request from a fork may read the cache, and data from DVC's
+remote may be about people. Every content is checked against the pinned SHA-256, so that a cache cannot poison a run.
 """
 
 from pathlib import Path
