@@ -26,6 +26,20 @@ Answers = Mapping[tuple[str, str], RecordAnswer]
 """By record key and true level; both, because a corrected level keeps the key."""
 
 
+@dataclass(frozen=True)
+class RecordChanges:
+    """How many records, by key, are only here, only in the base, in both with another level, and in both as they were.
+
+    `added_right` of the added ones are answered right, out of fold.
+    """
+
+    added: int
+    added_right: int
+    removed: int
+    changed: int
+    same: int
+
+
 def rows_of(content: bytes | None, columns: set[str]) -> list[dict[str, str]] | None:
     """The rows of a CSV that has these columns; None for anything else."""
     if content is None:
@@ -68,6 +82,22 @@ def answers_of_graphs(champion: Layout, layout: Layout, metrics: Report | None) 
     rows = zip(frame[KEY], frame[TARGET], folds, predicted, strict=True)
     answers = {(key, level): RecordAnswer(str(fold), str(LEVELS[place])) for key, level, fold, place in rows}
     return _of_metrics(answers, metrics)
+
+
+def record_changes(base: Answers | None, this: Answers | None) -> RecordChanges | None:
+    """Which records the answers of both sides are about; None where one side has none."""
+    if base is None or this is None:
+        return None
+    levels: list[dict[str, set[str]]] = [{}, {}]
+    for side, answers in zip(levels, (base, this), strict=True):
+        for record, level in answers:
+            side.setdefault(record, set()).add(level)
+    old, new = levels
+    both = old.keys() & new.keys()
+    changed = sum(old[record] != new[record] for record in both)
+    added = new.keys() - old
+    right = {record for (record, level), answer in this.items() if answer.predicted == level}
+    return RecordChanges(len(added), len(added & right), len(old.keys() - new), changed, len(both) - changed)
 
 
 def _of_metrics(answers: Answers, metrics: Report | None) -> Answers | None:

@@ -57,9 +57,8 @@ def _champion(layout: Layout, this: Snapshot) -> Snapshot | None:
     verdict = ReportedVerdict.of(this.verdict, this.model_sha256)
     if champion is None or (verdict and verdict.champion_sha256 != champion.model_sha256):
         return None
-    return (
-        replace(champion, name=f"champion (version {verdict.champion})") if verdict and verdict.champion else champion
-    )
+    number = f" (version {verdict.champion})" if verdict and verdict.champion else ""
+    return replace(champion, name=f"{champion.name}{number}")
 
 
 def _with_answers(base: Snapshot | None, this: Snapshot, layout: Layout) -> Snapshot | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.report.comparison import Comparison
 from pipeline.report.context import RunContext
-from pipeline.report.details import details, record_changes
+from pipeline.report.details import changes_in_words, details
 from pipeline.report.headline import Headline, headline
 from pipeline.report.markdown import COMMENT_MARKER, SHOWN_TEXT, code, words
 from pipeline.report.tables import figure_table, own_table
@@ -56,7 +56,7 @@ def _notes(comparison: Comparison, context: RunContext, first: Headline) -> Iter
     yield " ".join(_sentences(comparison, context, first))
     if not_proven := list(_not_proven(comparison, context)):
         yield f"Not proven here: {'; '.join(not_proven)}."
-    if comparison.records and (changes := record_changes(comparison.records)):
+    if comparison.records and (changes := changes_in_words(comparison.records)):
         added, right = comparison.records.added, comparison.records.added_right
         answered = f" Of the added, {right} ({right / added:.1%}) are answered right out of fold." if added else ""
         yield f"The data changed: {changes}.{answered}"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from lambda_api.contract import LEVELS
 from pipeline.data.shift import Drift, drift, mapping
 from pipeline.files import Report, number
-from pipeline.report.answers import Answers
+from pipeline.report.answers import RecordChanges, record_changes
 from pipeline.report.differences import DECIDING, MAIN, FigureChange, Pairing, figure_change, figures_of
 from pipeline.report.snapshot import Snapshot, dotted
 from pipeline.report.verdict import ReportedVerdict
@@ -52,20 +52,6 @@ class ConfusionChange:
     def moved(self) -> int:
         """How many cells differ."""
         return sum(self.base.get(cell, 0) != self.this.get(cell, 0) for cell in self.base.keys() | self.this.keys())
-
-
-@dataclass(frozen=True)
-class RecordChanges:
-    """How many records, by key, are only here, only in the base, in both with another level, and in both as they were.
-
-    `added_right` of the added ones are answered right, out of fold.
-    """
-
-    added: int
-    added_right: int
-    removed: int
-    changed: int
-    same: int
 
 
 @dataclass(frozen=True)
@@ -158,7 +144,7 @@ def compare(base: Snapshot | None, this: Snapshot) -> Comparison:
         data=_changes(_facts(base), _facts(this)),
         balance=_counts(_data(base, "levels"), _data(this, "levels")),
         drift=drift(_data(base, "columns"), _data(this, "columns")),
-        records=_records(base.answers if base else None, this.answers),
+        records=record_changes(base.answers if base else None, this.answers),
         paired=len(pairing.keys) or None,
         same_recipe=_same_recipe(against, this),
     )
@@ -230,21 +216,6 @@ def _facts(side: Snapshot | None) -> Mapping[str, Any]:
     """What `clean` found, but for the levels and the columns."""
     leaves = dotted(side.data or {}) if side else {}
     return {key: value for key, value in leaves.items() if not key.startswith(("columns.", "levels."))}
-
-
-def _records(base: Answers | None, this: Answers | None) -> RecordChanges | None:
-    if base is None or this is None:
-        return None
-    levels: list[dict[str, set[str]]] = [{}, {}]
-    for side, answers in zip(levels, (base, this), strict=True):
-        for record, level in answers:
-            side.setdefault(record, set()).add(level)
-    old, new = levels
-    both = old.keys() & new.keys()
-    changed = sum(old[record] != new[record] for record in both)
-    added = new.keys() - old
-    right = {record for (record, level), answer in this.items() if answer.predicted == level}
-    return RecordChanges(len(added), len(added & right), len(old.keys() - new), changed, len(both) - changed)
 
 
 def _same_recipe(base: Snapshot | None, this: Snapshot) -> bool | None:

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pipeline.data.shift import Drift
 from pipeline.files import Report, number
-from pipeline.report.comparison import ABSENT, Change, Comparison, ConfusionChange, RecordChanges
+from pipeline.report.answers import RecordChanges
+from pipeline.report.comparison import ABSENT, Change, Comparison, ConfusionChange
 from pipeline.report.context import RunContext
 from pipeline.report.differences import FigureChange
 from pipeline.report.markdown import SHOWN_TEXT, code, folded, table, words
@@ -40,7 +41,7 @@ def details(comparison: Comparison, context: RunContext) -> Iterator[str]:
     yield from (folded(title, body) for title, body in parts if body)
 
 
-def record_changes(records: RecordChanges) -> str:
+def changes_in_words(records: RecordChanges) -> str:
     """How many records were added, removed and given another level; empty where there are none."""
     text = f"{records.added} records added, {records.removed} removed, {records.changed} with another level"
     return text if records.added or records.removed or records.changed else ""
@@ -128,7 +129,7 @@ def _data(comparison: Comparison) -> tuple[str, str]:
     summary = "added and removed records are not known"
     keys = f"The answers of this and {words(name)} are not both here."
     if records := comparison.records:
-        summary = record_changes(records) or "the same records"
+        summary = changes_in_words(records) or "the same records"
         keys = (
             f"{records.same} records are as they were. A record of which an answer was corrected is removed and added."
         )

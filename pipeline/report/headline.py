@@ -70,9 +70,7 @@ class _Case:
         if moved := {"better": 1, "worse": -1, "mixed": -1}.get(comparison.outcome):
             surest = max((f for f in comparison.decisive if f.moved == moved), key=_clearance)
             return _difference(surest, comparison.base_name)
-        accuracy = next(
-            (f for f in comparison.decisive if f.key == "out_of_fold.accuracy" and f.this is not None), None
-        )
+        accuracy = next((f for f in comparison.decisive if f.key == ACCURACY and f.this is not None), None)
         if accuracy is None:
             return "no results", " are here"
         measured = comparison.outcome == "no difference"

@@ -68,3 +68,8 @@ def test_a_stale_lock_is_mended_by_one_command_at_the_most(
 ) -> None:
     block = f"\n\n```sh\n{command}\n```" if command else ""
     assert fix_lock(RunContext.of(environment)) == sentence + block
+
+
+def test_a_branchs_name_is_no_part_of_the_command() -> None:
+    context = RunContext.of(PULL_REQUEST | {"GITHUB_BASE_REF": "a;reboot", "UPDATE": "yes"})
+    assert "https://github.com/o/r 'a;reboot' && git push" in fix_lock(context)

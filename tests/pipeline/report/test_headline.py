@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.report.comparison import compare
 from pipeline.report.context import RunContext
-from pipeline.report.headline import Headline, headline
+from pipeline.report.differences import DECIDING
+from pipeline.report.headline import MEASURES, Headline, headline
 from pipeline.report.snapshot import Snapshot
 from tests.fixtures.snapshots import (
     BASE,
@@ -186,6 +187,10 @@ def test_no_difference_has_no_sign(difference: float, lower_bound: float, figure
 
 
 SAME_RECIPE = side("this", 0.97, "b")
+
+
+def test_each_deciding_figure_has_words_for_a_visitor() -> None:
+    assert MEASURES.keys() == DECIDING
 
 
 def test_two_runs_that_differ_are_not_reproducible() -> None:

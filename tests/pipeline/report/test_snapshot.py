@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli.main import app
 from pipeline.errors import InputError, ModelFileError
+from pipeline.files import CHAMPION_FOLDER
 from pipeline.report.answers import RecordAnswer
 from pipeline.report.base import against
 from pipeline.report.snapshot import of_revision, of_tree
@@ -134,6 +135,28 @@ def test_a_lock_that_is_not_of_the_files_here_is_stale(
     assert of_tree(repository).stale == stale
 
 
+@pytest.mark.parametrize(
+    ("change", "stale"),
+    [
+        ({}, ()),
+        ({"code.py": "print(2)"}, ("train: code.py is not what was locked",)),
+        ({"params.yaml": "forest: {trees: 6, depth: null}"}, ("train: forest in params.yaml is not what was locked",)),
+        ({"reports/metrics.json": "{}"}, ("train: reports/metrics.json is not what was locked",)),
+    ],
+)
+def test_a_lock_that_is_not_of_the_files_in_its_commit_is_stale_there(
+    repository: Path, change: dict[str, str], stale: tuple[str, ...]
+) -> None:
+    text = json.dumps(METRICS)
+    lock = LOCK.format(md5=md5("print(1)"), out=md5(text)).replace("deps: [", "deps: [{path: folder, md5: 1.dir}, ")
+    files = {"code.py": "print(1)", "params.yaml": "forest: {trees: 5, depth: null}", "dvc.lock": lock}
+    for name, content in (files | {"folder/code.py": "", "reports/metrics.json": text} | change).items():
+        (repository / name).parent.mkdir(exist_ok=True)
+        (repository / name).write_text(content, encoding="utf-8")
+    commit(repository)
+    assert of_revision(repository, "HEAD").stale == stale
+
+
 def test_two_commits_of_a_project_are_compared_by_the_command(trained_project: Path, tmp_path: Path) -> None:
     root = tmp_path / "project"
     shutil.copytree(trained_project, root, symlinks=True)
@@ -170,6 +193,8 @@ def test_two_commits_of_a_project_are_compared_by_the_command(trained_project: P
     change = against(first, root=root)
     assert (change.outcome, change.model.base == change.model.this, second != first) == ("worse", False, True)
     shutil.rmtree(root / ".dvc/cache")
+    assert against(first, root=root).paired == 600  # it is the champion, whose graphs are here
+    shutil.rmtree(root / CHAMPION_FOLDER)
     assert against(first, root=root).paired is None
 
 
