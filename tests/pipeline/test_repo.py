@@ -36,7 +36,6 @@ def test_what_was_committed_is_read_and_what_was_not_is_absent(repository: Path)
     head = commit_of(repository, "HEAD")
     assert committed(repository, head, "kept.txt") == b"kept\n"
     assert committed(repository, head, "other.txt") is None
-    assert committed(repository, head, ".") is None
     (repository / "folder").mkdir()
     assert committed(repository / "folder", head, "kept.txt") is None
     assert committed(repository / "folder", head, "../kept.txt") == b"kept\n"
