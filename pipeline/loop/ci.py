@@ -5,6 +5,7 @@ folder and registry, and nothing is ever published from there.
 """
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from pipeline.registry import Registry
 
 RESULTS = Path("build/results")
-"""Where `pipeline ci lock` leaves the files that were committed otherwise than they are made, under their own paths."""
+"""Where `pipeline ci lock` leaves what differs from the commit."""
 
 ATTEMPTS = 3
 """To push the registry, if another run pushed first."""
@@ -205,8 +206,9 @@ def report(against: str) -> str:
         raise
     except InputError:
         base = AUTO
-    made = sorted(path.relative_to(RESULTS).as_posix() for path in RESULTS.rglob("*") if path.suffix != ".patch")
-    stale = tuple(f"{path} is not what the code makes" for path in made if (RESULTS / path).is_file())
+    patch = (RESULTS / "results.patch").read_bytes() if (RESULTS / "results.patch").is_file() else b""
+    made = re.findall(r"^diff --git a/(.*) b/", patch.decode(errors="replace"), flags=re.MULTILINE)
+    stale = tuple(f"{path} is not what the code makes" for path in made)
     comparison = compare_with(base, layout().root, stale=stale)
     text = comment(comparison, RunContext.of(os.environ))
     write_text(HANDED_OVER / "report.md", text)

@@ -78,4 +78,4 @@ class ReportedVerdict:
         if self.outcome != FLOORS_ONLY:
             return None
         named = (str(reason.get("text")) for reason in self.reasons if reason.get("name") == "comparison")
-        return next(named, "no champion was asked: only the floors are checked")
+        return next(named, "no champion was asked")

@@ -135,9 +135,9 @@ def test_a_report_against_a_commit_that_is_gone_takes_the_one_before(project: Pa
 
 def test_what_was_made_otherwise_than_committed_makes_the_report_ask_for_it(project: Path) -> None:
     commit("dvc.lock", "params.yaml", "reports/metrics.json", "reports/data.json", "reports/parity.json")
-    for name in ("results.patch", "docs/model-card.md"):
-        (project / ci.RESULTS / name).parent.mkdir(parents=True, exist_ok=True)
-        (project / ci.RESULTS / name).touch()
+    (project / ci.RESULTS).mkdir(parents=True)
+    patch = "diff --git a/docs/model-card.md b/docs/model-card.md\nindex 1..2 100644\n+diff --git a/x b/x\n"
+    (project / ci.RESULTS / "results.patch").write_text(patch, encoding="utf-8")
     text = ci.report("")
     assert text.startswith("## 🔧 FIX LOCK: ")
     assert "1 difference from what the code makes</summary>\n\n- docs/model-card.md is not what the code makes" in text

@@ -41,7 +41,7 @@ TIE = f"**-0.10 points, at worst 0.30 below the champion** in accuracy on 2,087 
 LOST_PEOPLE = "**-10.00 points [-11.41, -8.59] against main** in agreement with the BMI rule on plausible people"
 REASON = "95% sure: at worst 3.12 points below the champion (allowed: 1.00 below)"
 INVENTED = "made from the sample of invented people, it says nothing about real ones"
-NO_CHAMPION = "there is no champion yet: only the floors are checked"
+NO_CHAMPION = "there is no champion yet"
 
 
 def first(
@@ -121,7 +121,7 @@ def test_a_pull_requests_first_line(snapshot: Snapshot, verdict: dict[str, Any] 
         (replace(WORSE, stale=STALE, data=SAMPLE), FLOORS_ONLY, {}, "made from the sample"),
         (replace(WORSE, stale=STALE), FLOORS_ONLY, {}, "surely worse"),
         (replace(BETTER, stale=STALE), FLOORS_ONLY, {}, "`dvc.lock` is stale"),
-        (BETTER, FLOORS_ONLY, {}, "only the floors are checked"),
+        (BETTER, FLOORS_ONLY, {}, "there is no champion yet"),
         (WORSE, PROMOTED, {}, "it becomes the champion"),
     ],
 )
