@@ -74,22 +74,22 @@ def commit_of(root: Path, rev: str) -> str:
         InputError: There is no such commit here.
         GitError: git refuses to read this repository.
     """
-    commit = git_or_none("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}", root=root)
+    commit = _commit_or_none(root, rev)
     if commit is None:
         raise InputError(
             f"no commit {rev!r} here: name a branch, a tag or a commit of this git repository; in a shallow clone, "
             "fetch it first (`git fetch --unshallow`, or fetch-depth: 0 for actions/checkout)"
         )
-    return commit.decode().strip()
+    return commit
 
 
 def committed(root: Path, commit: str, path: str) -> bytes | None:
-    """A file's bytes in a commit; None if the commit has no such file.
+    """A file's bytes in a commit; None if the commit has no such file, or a folder of that name.
 
     Raises:
         GitError: git cannot read it.
     """
-    if not git("ls-tree", "-z", "--name-only", commit, "--", f"./{path}", root=root):
+    if b" blob " not in git("ls-tree", "-z", commit, "--", f"./{path}", root=root):
         return None
     return git("show", f"{commit}:./{path}", root=root)
 
@@ -110,21 +110,40 @@ def default_base(root: Path) -> str | None:
     """The commit that this work started from; None if there is none before it.
 
     On a branch it is the merge base with main, in a pull request with its target branch. On main itself it is HEAD
-    while anything in the working tree differs from it, else the commit before.
+    while anything in the working tree differs from it, else the commit before. On GitHub a pull request is checked out
+    as its merge commit with today's target, and a merge queue's group names what it is merged onto: what differs from
+    these is what the author changed.
 
     Raises:
         GitError: git refuses to read this repository.
     """
-    if git_or_none("rev-parse", "--verify", "--quiet", "HEAD", root=root) is None:
+    head = _commit_or_none(root, "HEAD")
+    if head is None:
         return None
-    target, head = os.environ.get("GITHUB_BASE_REF") or "main", commit_of(root, "HEAD")
+    if merged_onto := _merged_onto(root, head):
+        return merged_onto
+    target = os.environ.get("GITHUB_BASE_REF") or "main"
     branches = (f"refs/remotes/origin/{target}", f"refs/heads/{target}")
     shared = (git_or_none("merge-base", "HEAD", branch, root=root) for branch in branches)
     base = next((commit.decode().strip() for commit in shared if commit), head)
     if base != head or git("status", "--porcelain", "--untracked-files=no", root=root):
         return base
-    before = git_or_none("rev-parse", "--verify", "--quiet", "HEAD~1", root=root)
-    return before.decode().strip() if before else None
+    return _commit_or_none(root, "HEAD~1")
+
+
+def _merged_onto(root: Path, head: str) -> str | None:
+    """What GitHub merged the checked out pull requests onto; None for anything else."""
+    event, described = os.environ.get("GITHUB_EVENT_NAME"), os.environ.get("GITHUB_EVENT_PATH")
+    if event == "merge_group":
+        group = json.loads(Path(described).read_bytes()).get("merge_group", {}) if described else {}
+        return _commit_or_none(root, str(group.get("base_sha"))) or _commit_or_none(root, "HEAD^1")
+    merged = event == "pull_request" and head != os.environ.get("HEAD_SHA") and _commit_or_none(root, "HEAD^2")
+    return _commit_or_none(root, "HEAD^1") if merged else None
+
+
+def _commit_or_none(root: Path, rev: str) -> str | None:
+    commit = git_or_none("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}", root=root)
+    return commit.decode().strip() if commit else None
 
 
 def repro(*, force: bool = False) -> Generator[str]:

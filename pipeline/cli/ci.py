@@ -123,7 +123,9 @@ def judge(
 
 @app.command()
 def report(
-    against: Annotated[str, typer.Option(help="The commit to compare with; empty: where this work started.")] = "",
+    against: Annotated[
+        str, typer.Option(help="The commit to compare with; empty: where this work started, or the champion.")
+    ] = "",
 ) -> None:
     """Write build/report/: what changed, for the summary of the job and the comment, and every report file."""
     from pipeline.loop.ci import report as write_report

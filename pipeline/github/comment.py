@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline.errors import InputError, ModelFileError
 from pipeline.github.api import GitHub, is_from_workflow
-from pipeline.report.comment import COMMENT_MARKER
+from pipeline.report.markdown import COMMENT_MARKER
 
 MAX_CHARACTERS = 64_000
 """GitHub accepts 65,536; the rest is for marker and last line."""

@@ -5,6 +5,7 @@ folder and registry, and nothing is ever published from there.
 """
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -28,15 +29,19 @@ from pipeline.loop.lock import HANDED_OVER
 from pipeline.loop.raw import raw_file
 from pipeline.params import Params
 from pipeline.progress import Progress, no_progress
-from pipeline.repo import commit_of, default_base, dvc_push
+from pipeline.repo import commit_of, dvc_push
 from pipeline.repo import repro as dvc_repro
-from pipeline.report.comment import Links, comment
-from pipeline.report.comparison import compare
-from pipeline.report.snapshot import of_revision, of_tree
+from pipeline.report.base import AUTO
+from pipeline.report.base import against as compare_with
+from pipeline.report.comment import comment
+from pipeline.report.context import RunContext
 
 if TYPE_CHECKING:
     from pipeline.judge.verdict import Verdict
     from pipeline.registry import Registry
+
+RESULTS = Path("build/results")
+"""Where `pipeline ci lock` leaves what differs from the commit."""
 
 ATTEMPTS = 3
 """To push the registry, if another run pushed first."""
@@ -192,17 +197,20 @@ def report(against: str) -> str:
     """Write `HANDED_OVER`: the comparison as report.md, and what should be committed; the comparison's text.
 
     Args:
-        against: The commit to compare with. Where it is not here, as after a forced push, the one that this work
-            started from.
+        against: The commit to compare with. Where it is not here, as after a forced push, or empty, what
+            `pipeline.report.base` chooses.
     """
     try:
-        base: str | None = commit_of(Path(), against)
+        base = commit_of(Path(), against)
     except GitError:
         raise
     except InputError:
-        base = default_base(Path())
-    comparison = compare(of_revision(Path(), base) if base else None, of_tree(Path(), layout().root))
-    text = comment(comparison, Links.of(os.environ))
+        base = AUTO
+    patch = (RESULTS / "results.patch").read_bytes() if (RESULTS / "results.patch").is_file() else b""
+    made = re.findall(r"^diff --git a/(.*) b/", patch.decode(errors="replace"), flags=re.MULTILINE)
+    stale = tuple(f"{path} is not what the code makes" for path in made)
+    comparison = compare_with(base, layout().root, stale=stale)
+    text = comment(comparison, RunContext.of(os.environ))
     write_text(HANDED_OVER / "report.md", text)
     reports = layout().metrics.parent
     for path in [*reports.glob("*.json"), *layout().plots.glob("*.csv")]:

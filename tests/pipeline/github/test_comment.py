@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import InputError, ModelFileError, SourceError
 from pipeline.github.api import GitHub
 from pipeline.github.comment import PullRequestRun, post_comment, read_report, sanitize
-from pipeline.report.comment import COMMENT_MARKER
+from pipeline.report.markdown import COMMENT_MARKER
 from tests.fakes.github import BOT, RUN_URL, SHA, TOKEN, FakeGitHub, event, pull, serving
 
 REPORT = "## Better\n\n| a | b |\n"

@@ -17,6 +17,7 @@ from pipeline.loop import ci
 from pipeline.loop.lock import HANDED_OVER, StaleFile, stale_files
 from pipeline.registry import Registry, remote_store
 from tests.fixtures.registry import copy_registry
+from tests.fixtures.repository import away_from_github
 
 NAME = "obesity_classifier"
 
@@ -29,6 +30,7 @@ def project(trained_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     shutil.rmtree(copied / "mlartifacts")
     monkeypatch.chdir(copied)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    away_from_github(monkeypatch)
     return copied
 
 
@@ -125,10 +127,20 @@ def test_a_report_against_a_commit_that_is_gone_takes_the_one_before(project: Pa
     commit("dvc.lock", "params.yaml", "reports/metrics.json", "reports/data.json", "reports/parity.json")
     text = ci.report("0" * 40)
     assert (HANDED_OVER / "report.md").read_text(encoding="utf-8") == text
-    assert text.startswith("## ")
+    assert text.startswith("## 🟡 FLOORS ONLY: ")
     names = {path.name for path in (HANDED_OVER / "reports").rglob("*.json")}
     assert {"data.json", "metrics.json", "parity.json"} <= names
     assert not (HANDED_OVER / "reports/answers.csv").exists()
+
+
+def test_what_was_made_otherwise_than_committed_makes_the_report_ask_for_it(project: Path) -> None:
+    commit("dvc.lock", "params.yaml", "reports/metrics.json", "reports/data.json", "reports/parity.json")
+    (project / ci.RESULTS).mkdir(parents=True)
+    patch = "diff --git a/docs/model-card.md b/docs/model-card.md\nindex 1..2 100644\n+diff --git a/x b/x\n"
+    (project / ci.RESULTS / "results.patch").write_text(patch, encoding="utf-8")
+    text = ci.report("")
+    assert text.startswith("## 🔧 FIX LOCK: ")
+    assert "1 difference from what the code makes</summary>\n\n- docs/model-card.md is not what the code makes" in text
 
 
 @pytest.fixture
