@@ -227,6 +227,7 @@ def test_the_roles_that_github_takes_are_there_and_trust_its_provider(moto_stack
         "DeployStagingRoleArn",
         "PublishRoleArn",
         "ReadRoleArn",
+        "WatchRoleArn",
     ]
     for output, name in roles.items():
         expected = moto_stack.stack.resources[output.removesuffix("Arn")]["Properties"]
