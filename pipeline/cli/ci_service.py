@@ -42,6 +42,22 @@ def require(
 
 
 @app.command()
+def stages(
+    names: Annotated[str, typer.Option(envvar="DEPLOY_STAGES", help='["staging", "prod"], or staging, prod.')] = "",
+) -> None:
+    """Say which stages a promoted model is deployed to.
+
+    Outputs: dev, staging, prod, each yes or empty. Refuses a DEPLOY_STAGES that it cannot read.
+    """
+    from pipeline.ship.stages import STAGES, parse_stages
+
+    with _annotated("DEPLOY_STAGES"):
+        named = parse_stages(names)
+    actions.hand_on({stage: "yes" if stage in named else "" for stage in STAGES})
+    say(f"stages: {', '.join(named) or 'none, because DEPLOY_STAGES is empty'}")
+
+
+@app.command()
 def fetch(
     version: Annotated[str, typer.Option(envvar="VERSION", help="A version's number or alias.")] = "champion",
     sha256: Annotated[str, typer.Option(envvar="SHA256", help="What its graph must be; empty: not known.")] = "",

@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 from pipeline.github import actions
 
 if TYPE_CHECKING:
-    from pipeline.ship.stack import Stage
+    from pipeline.ship.stages import Stage
 
 app = typer.Typer()
 
@@ -19,7 +19,7 @@ StageName = Annotated[str, typer.Option("--stage", help="dev, staging or prod.",
 
 
 def _parse_stage(text: str) -> "Stage":
-    from pipeline.ship.stack import STAGES
+    from pipeline.ship.stages import STAGES
 
     if text not in STAGES:
         raise InputError(f"--stage: got {text!r}, expected one of {', '.join(STAGES)}")

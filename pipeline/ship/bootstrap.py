@@ -14,7 +14,8 @@ from pathlib import Path
 from pipeline.errors import CloudError, InputError, PipelineError
 from pipeline.repo import git_or_none
 from pipeline.ship.sam import sam
-from pipeline.ship.stack import STAGES, Stack, find_stack
+from pipeline.ship.stack import Stack, find_stack
+from pipeline.ship.stages import STAGES
 
 TEMPLATE = Path("infra/bootstrap.yaml")
 STACK = "obesity-levels-bootstrap"

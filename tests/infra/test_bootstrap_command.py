@@ -7,7 +7,8 @@ import pytest
 
 from pipeline.errors import InputError
 from pipeline.ship.bootstrap import STACK, Repository, find_repository, setup_commands
-from pipeline.ship.stack import STAGES, Stack
+from pipeline.ship.stack import Stack
+from pipeline.ship.stages import STAGES
 from tests.fixtures.templates import read
 
 OUTPUTS = {name: f"<{name}>" for name in read("infra/bootstrap.yaml")["Outputs"]}
