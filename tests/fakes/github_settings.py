@@ -26,6 +26,8 @@ UPGRADE = "Upgrade to GitHub Pro or make this repository public to enable this f
 NO_RULE = "Failed to create the environment protection rule. Please ensure the billing plan supports the required "
 NO_RULE += "reviewers protection rule."
 """Of private repositories without Enterprise: alchemy-run/alchemy#1373; google/go-github, repos_environments.go."""
+FIRST_POLICY = 100
+"""The number of the first branch policy."""
 LOG_IN = "To get started with GitHub CLI, please run:  gh auth login\n"
 LOG_IN += "Alternatively, populate the GH_TOKEN environment variable with a GitHub API authentication token.\n"
 
@@ -156,7 +158,9 @@ def _environment(state: State, path: str, query: dict[str, str]) -> Answer:
     if rest == "variables":
         return _variables(state, kept["variables"], query)
     if rest == "deployment-branch-policies":
-        policies = [{"id": 100 + n, "name": branch, "type": "branch"} for n, branch in enumerate(kept["branches"])]
+        policies = [
+            {"id": FIRST_POLICY + n, "name": branch, "type": "branch"} for n, branch in enumerate(kept["branches"])
+        ]
         return _page(policies, "branch_policies", query, most=100)
     if rest:
         raise LookupError(rest)
@@ -197,9 +201,54 @@ def _is_private_and_free(state: State) -> bool:
 def _write(state: State, method: str, path: str, body: Any) -> Answer:
     if state["role"] != "admin":
         return 403, {"message": ADMIN}
-    name, _, rest = path.removeprefix("environments/").partition("/")
+    if path.startswith("environments/"):
+        return _write_environment(state, method, path.removeprefix("environments/"), body)
+    order = f"{method} {path}"
+    if order == "PUT actions/permissions" and type(body["enabled"]) is bool:
+        state["actions"] |= body
+        return 204, None
+    if order == "PUT actions/permissions/workflow" and type(body["can_approve_pull_request_reviews"]) is bool:
+        state["may_create_pull_requests"] = body["can_approve_pull_request_reviews"]
+        return 204, None
+    if order == "PUT actions/oidc/customization/sub" and type(body["use_default"]) is bool:
+        state["subject"] |= body
+        return 201, {}
+    if order == f"POST branches/{state['default_branch']}/rename":
+        state["default_branch"] = body["new_name"]
+        return 201, {"name": body["new_name"]}
+    if order == "POST rulesets":
+        return _add_ruleset(state, body)
+    raise LookupError(order)
+
+
+def _add_ruleset(state: State, body: State) -> Answer:
+    """What each rule's parameters must hold: schemas repository-rule-pull-request and -required-status-checks."""
+    needed = {
+        "pull_request": {
+            *("dismiss_stale_reviews_on_push", "require_code_owner_review", "require_last_push_approval"),
+            *("required_approving_review_count", "required_review_thread_resolution"),
+        },
+        "required_status_checks": {"required_status_checks", "strict_required_status_checks_policy"},
+    }
+    if _is_private_and_free(state):
+        return 403, {"message": UPGRADE}
+    assert body.keys() == {"name", "target", "enforcement", "conditions", "rules"}, body
+    if any(rule["parameters"].keys() != needed[rule["type"]] for rule in body["rules"]):
+        return 422, {"message": "Validation Failed"}
+    assert (body["target"], body["enforcement"]) == ("branch", "active"), body
+    assert body["conditions"] == {"ref_name": {"include": ["refs/heads/main"], "exclude": []}}, body
+    state["rules"] += body["rules"]
+    return 201, {"id": 1}
+
+
+def _write_environment(state: State, method: str, path: str, body: Any) -> Answer:
+    name, _, rest = path.partition("/")
     if (method, rest) == ("PUT", ""):
         return _put_environment(state, name, body or {})
+    policy, _, number = rest.partition("/")
+    if (method, policy) == ("DELETE", "deployment-branch-policies"):
+        del state["environments"][name]["branches"][int(number) - FIRST_POLICY]
+        return 204, None
     if (method, rest) == ("POST", "deployment-branch-policies"):
         kept = state["environments"].get(name)
         if kept is None or not (kept["policy"] or {}).get("custom_branch_policies"):
@@ -210,7 +259,7 @@ def _write(state: State, method: str, path: str, body: Any) -> Answer:
             return 303, None  # "Response if the same branch name pattern already exists"
         kept["branches"].append(body["name"])
         return 200, {"id": 1, **body}
-    raise LookupError(f"{method} {path}")
+    raise LookupError(f"{method} environments/{path}")
 
 
 def _put_environment(state: State, name: str, body: State) -> Answer:
@@ -276,7 +325,7 @@ def main(arguments: list[str]) -> int:
         if state["unreachable"]:
             sys.stderr.write("error connecting to api.github.com\ncheck your internet connection\n")
             return 1
-        code = {"api": _api, "variable": _variable}[arguments[0]](state, arguments[1:], Path(f"{file}.asked"))
+        code = COMMANDS[arguments[0]](state, arguments[1:], Path(f"{file}.asked"))
         stream.seek(0)
         stream.truncate()
         json.dump(state, stream)
@@ -299,13 +348,32 @@ def _variable(state: State, arguments: list[str], log: Path) -> int:
     return 0
 
 
+def _workflow_enable(state: State, arguments: list[str], log: Path) -> int:
+    """`gh workflow enable FILE --repo OWNER/NAME`: in whatever state the file is."""
+    action, file, option, name = arguments
+    assert (action, option, name) == ("enable", "--repo", state["full_name"]), arguments
+    log.open("a", encoding="utf-8").write(f"workflow {file}\n")
+    if file not in state["workflows"]:
+        sys.stderr.write("HTTP 404: Not Found\n")
+        return 1
+    state["workflows"][file] = "active"
+    return 0
+
+
+def _repo_edit(state: State, arguments: list[str], log: Path) -> int:
+    assert arguments == ["edit", state["full_name"], "--enable-issues"], arguments
+    log.open("a", encoding="utf-8").write("repo edit\n")
+    state["has_issues"] = True
+    return 0
+
+
 def _api(state: State, arguments: list[str], log: Path) -> int:
     fields, options, path = [], dict[str, str](), ""
     left = iter(arguments)
     for argument in left:
         if argument in {"-F", "--field", "-f", "--raw-field"}:
             fields.append((argument in {"-F", "--field"}, next(left)))
-        elif argument in {"--method", "-X", "--hostname", "--jq", "-q"}:
+        elif argument in {"--method", "-X", "--hostname", "--jq", "-q", "--input"}:
             options[argument] = next(left)
         elif argument in {"--silent", "--paginate"}:
             options[argument] = ""
@@ -317,11 +385,14 @@ def _api(state: State, arguments: list[str], log: Path) -> int:
     assert not {"--silent", "--jq"} <= options.keys(), (
         "only one of --template, --jq, --silent, or --verbose may be used"
     )
-    method = options.get("--method", "POST" if fields else "GET")
+    method = options.get("--method", "POST" if fields or "--input" in options else "GET")
     with log.open("a", encoding="utf-8") as stream:
         stream.write(f"{method} {path}\n")
     # Strings are set before typed values, whatever their order in the command: parseFields.
     body = parsed(sorted(fields, key=lambda field: field[0])) if fields else None
+    if "--input" in options:
+        assert (options["--input"], fields) == ("-", []), arguments
+        body = json.load(sys.stdin)
     pages = [answer(state, method, f"{path}?per_page=100" if "--paginate" in options else path, body)]
     while "--paginate" in options and pages[-1][0] == 200 and _has_next(pages):
         pages.append(answer(state, method, f"{path}?per_page=100&page={len(pages) + 1}", body))
@@ -385,3 +456,6 @@ def _jq(expression: str, content: Any) -> list[str]:
     for step in re.findall(r"\.(\w+)|(\[\])", expression):
         values = [part for value in values for part in (value if step[1] else [value[step[0]]])]
     return [value if isinstance(value, str) else json.dumps(value) for value in values]
+
+
+COMMANDS = {"api": _api, "variable": _variable, "workflow": _workflow_enable, "repo": _repo_edit}
