@@ -21,9 +21,6 @@ from pipeline.ship.stages import Stage
 
 __all__ = ["Finding", "Sign", "examine"]
 
-IMMUTABLE_SINCE = "2026-07-15"
-"""Repositories made since then have numbers in their tokens' subjects: docs.github.com, OpenID Connect reference."""
-
 GIT_STORE = "git:origin"
 """Where runs keep the registry if no variable names another place."""
 
@@ -49,7 +46,7 @@ def examine(model: str, progress: Progress = no_progress) -> tuple[Finding, ...]
         "actions": lambda: settings.check_actions(full_name),
         "workflows": lambda: settings.check_workflows(full_name, fork=value["fork"], files=files),
         "main": lambda: settings.check_main(full_name, deployed=bool(stages)),
-        "tokens": lambda: _check_tokens(full_name, value["created_at"]),
+        "tokens": lambda: settings.check_tokens(full_name, value["created_at"]),
     }
     checks |= {stage: partial(environments.check_environment, repository, stage) for stage in stages}
     seen = _together(checks, "settings on GitHub", progress)
@@ -101,26 +98,15 @@ def _read_variables(repository: Repository, owner_type: str) -> tuple[Variables,
     return {one["name"]: one["value"] for one in listed}, unseen
 
 
-def _check_tokens(full_name: str, created: str) -> tuple[list[Finding], bool]:
-    """Whether GitHub's tokens name this repository in the usual way; and whether that holds its number."""
-    path = f"repos/{full_name}/actions/oidc/customization/sub"
-    answer = ask(path)
-    value = answer.value if answer.ok else {}
-    immutable = bool(value.get("use_immutable_subject", created >= IMMUTABLE_SINCE))
-    if value.get("use_default", True):
-        return [], immutable
-    remedy = f"gh api --silent --method PUT {path} -F use_default=true"
-    return [Finding("tokens", "wrong", "their subject is customized: no role can be taken", remedy)], immutable
-
-
 def _check_roles(
     roles: list[NamedRole], repository: Repository, progress: Progress, *, immutable: bool
 ) -> Iterator[Finding]:
     account = cloud.check_account(roles)
     yield account
     if account.sign == "ok":
-        checks = {role.check: partial(cloud.check_role, role, repository, immutable=immutable) for role in roles}
-        yield from _together(checks, "roles on AWS", progress).values()
+        for done, finding in enumerate(cloud.check_roles(roles, repository, immutable=immutable), 1):
+            progress("roles on AWS", done, len(roles))
+            yield finding
 
 
 def _check_stages(

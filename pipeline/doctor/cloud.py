@@ -1,9 +1,10 @@
 """Roles on AWS, the registry and the stages -> findings: whom each role trusts, and with what each stage answers."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline import aws
 from pipeline.doctor.finding import Finding
@@ -58,30 +59,41 @@ def check_account(roles: Sequence[NamedRole]) -> Finding:
     return Finding("aws", "ok", f"your credentials are of account {mine}, as every role is")
 
 
-def check_role(role: NamedRole, repository: Repository, *, immutable: bool) -> Finding:
-    """Whom a role trusts. A role cannot be taken from a laptop, so its policy is read instead.
+def check_roles(roles: Sequence[NamedRole], repository: Repository, *, immutable: bool) -> Iterator[Finding]:
+    """Whom each role trusts. A role cannot be taken from a laptop, so its policy is read instead.
 
     Args:
-        role: The role.
+        roles: The roles.
         repository: This repository.
         immutable: Whether the subjects of its tokens hold its number.
     """
-    named = role_name(role.arn)
-    if named is None:
-        return Finding(role.check, "unknown", f"cannot tell: {role.variable} is not the ARN of a role")
+    client = aws.client("iam")
+    for role in roles:
+        if (named := role_name(role.arn)) is None:
+            yield Finding(role.check, "unknown", f"cannot tell: {role.variable} is not the ARN of a role")
+            continue
+        try:
+            with aws.aws_errors(f"{named[1]} cannot be read", needs="iam:GetRole"):
+                policy = _trust_policy(client, named[1])
+            if policy is None:
+                yield Finding(role.check, "wrong", f"there is no role {named[1]} in this account", _BOOTSTRAP)
+                continue
+            wrong = list(faults(policy, _KINDS[role.variable], role.stage, repository, immutable=immutable))
+        except CloudError as error:
+            yield Finding(role.check, "unknown", f"cannot tell: {error}")
+            continue
+        if wrong:
+            yield Finding(role.check, "wrong", f"its trust policy {', '.join(wrong)}", _BOOTSTRAP)
+        else:
+            yield Finding(role.check, "ok", "its trust policy accepts our workflow on our ref, and nobody else")
+
+
+def _trust_policy(client: Any, name: str) -> Mapping[str, Any] | None:
     try:
-        with aws.aws_errors(f"{named[1]} cannot be read", needs="iam:GetRole"):
-            client = aws.client("iam")
-            try:
-                policy = client.get_role(RoleName=named[1])["Role"]["AssumeRolePolicyDocument"]
-            except client.exceptions.NoSuchEntityException:
-                return Finding(role.check, "wrong", f"there is no role {named[1]} in this account", _BOOTSTRAP)
-        wrong = list(faults(policy, _KINDS[role.variable], role.stage, repository, immutable=immutable))
-    except CloudError as error:
-        return Finding(role.check, "unknown", f"cannot tell: {error}")
-    if wrong:
-        return Finding(role.check, "wrong", f"its trust policy {', '.join(wrong)}", _BOOTSTRAP)
-    return Finding(role.check, "ok", "its trust policy accepts our workflow on our ref, and nobody else")
+        policy: Mapping[str, Any] = client.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
+    except client.exceptions.NoSuchEntityException:
+        return None
+    return policy
 
 
 @dataclass(frozen=True)

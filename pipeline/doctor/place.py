@@ -52,5 +52,5 @@ def check_repository(value: Any) -> Finding:
     kind = f"{value['visibility']}{', a fork' if value['fork'] else ''}"
     if value["visibility"] == "public":
         return Finding("repository", "ok", f"{name}, {kind}")
-    without = "without GitHub Enterprise Cloud models are not attested; their SHA-256 is compared instead"
+    without = "without GitHub Enterprise Cloud models are not attested; their SHA-256 is compared"
     return Finding("repository", "note", f"{name}, {kind}: {without}")

@@ -12,6 +12,9 @@ from pipeline.gh import ask
 REQUIRED = ("ci", "model")
 """The checks of ci.yml and pull-request.yml that a protected main requires."""
 
+IMMUTABLE_SINCE = "2026-07-15"
+"""Repositories made since then have numbers in their tokens' subjects: docs.github.com, OpenID Connect reference."""
+
 _KEEP_PUSHES_OUT = {"pull_request", "required_status_checks", "update"}
 """The rules without which anybody who may push may push to main; others only keep its history."""
 _UPGRADE = "Upgrade to GitHub"
@@ -150,3 +153,20 @@ def check_issues(value: Any, *, watched: bool) -> Finding:
         return Finding("issues", "ok", "on")
     remedy = f"gh repo edit {value['full_name']} --enable-issues"
     return Finding("issues", "wrong" if watched else "note", "off: nobody is told of drift", remedy)
+
+
+def check_tokens(name: str, created: str) -> tuple[list[Finding], bool]:
+    """A finding if GitHub's tokens do not name this repository in the usual way; and whether that holds its number.
+
+    Args:
+        name: The repository.
+        created: When it was made, as GitHub writes it.
+    """
+    path = f"repos/{name}/actions/oidc/customization/sub"
+    answer = ask(path)
+    value = answer.value if answer.ok else {}
+    immutable = bool(value.get("use_immutable_subject", created >= IMMUTABLE_SINCE))
+    if value.get("use_default", True):
+        return [], immutable
+    remedy = f"gh api --silent --method PUT {path} -F use_default=true"
+    return [Finding("tokens", "wrong", "their subject is customized: no role can be taken", remedy)], immutable

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,6 @@ UPGRADE = "Upgrade to GitHub Pro or make this repository public to enable this f
 NO_RULE = "Failed to create the environment protection rule. Please ensure the billing plan supports the required "
 NO_RULE += "reviewers protection rule."
 """Of private repositories without Enterprise: alchemy-run/alchemy#1373; google/go-github, repos_environments.go."""
-FIRST_POLICY = 100
-"""The number of the first branch policy."""
 LOG_IN = "To get started with GitHub CLI, please run:  gh auth login\n"
 LOG_IN += "Alternatively, populate the GH_TOKEN environment variable with a GitHub API authentication token.\n"
 
@@ -158,13 +157,16 @@ def _environment(state: State, path: str, query: dict[str, str]) -> Answer:
     if rest == "variables":
         return _variables(state, kept["variables"], query)
     if rest == "deployment-branch-policies":
-        policies = [
-            {"id": FIRST_POLICY + n, "name": branch, "type": "branch"} for n, branch in enumerate(kept["branches"])
-        ]
+        policies = [{"id": _number(branch), "name": branch, "type": "branch"} for branch in kept["branches"]]
         return _page(policies, "branch_policies", query, most=100)
     if rest:
         raise LookupError(rest)
     return 200, {"name": name, "protection_rules": _protection(kept), "deployment_branch_policy": kept["policy"]}
+
+
+def _number(branch: str) -> int:
+    """The id of a branch's policy, which stays the same whatever others are removed."""
+    return zlib.crc32(branch.encode())
 
 
 def _protection(kept: State) -> list[State]:
@@ -203,7 +205,10 @@ def _write(state: State, method: str, path: str, body: Any) -> Answer:
         return 403, {"message": ADMIN}
     if path.startswith("environments/"):
         return _write_environment(state, method, path.removeprefix("environments/"), body)
-    order = f"{method} {path}"
+    return _write_setting(state, f"{method} {path}", body)
+
+
+def _write_setting(state: State, order: str, body: Any) -> Answer:
     if order == "PUT actions/permissions" and type(body["enabled"]) is bool:
         state["actions"] |= body
         return 204, None
@@ -245,12 +250,13 @@ def _write_environment(state: State, method: str, path: str, body: Any) -> Answe
     name, _, rest = path.partition("/")
     if (method, rest) == ("PUT", ""):
         return _put_environment(state, name, body or {})
+    kept = state["environments"].get(name)
     policy, _, number = rest.partition("/")
     if (method, policy) == ("DELETE", "deployment-branch-policies"):
-        del state["environments"][name]["branches"][int(number) - FIRST_POLICY]
+        # A number that there is not ends in a traceback: no test should ask for it.
+        kept["branches"].remove(next(branch for branch in kept["branches"] if _number(branch) == int(number)))
         return 204, None
     if (method, rest) == ("POST", "deployment-branch-policies"):
-        kept = state["environments"].get(name)
         if kept is None or not (kept["policy"] or {}).get("custom_branch_policies"):
             return 404, {"message": "Not Found"}
         if body.keys() != {"name", "type"} or type(body["name"]) is not str or body["type"] not in {"branch", "tag"}:
