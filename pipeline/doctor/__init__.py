@@ -12,12 +12,11 @@ from functools import partial
 from typing import Any
 
 from pipeline.doctor import cloud, environments, place, settings, variables
-from pipeline.doctor.cloud import KeptChampion, NamedRole
+from pipeline.doctor.cloud import NamedRole
 from pipeline.doctor.finding import Finding, Sign, cannot_tell
 from pipeline.doctor.variables import Variables
 from pipeline.gh import Repository, ask, repository_of
 from pipeline.progress import Progress, no_progress
-from pipeline.ship.stages import Stage
 
 __all__ = ["Finding", "Sign", "examine"]
 
@@ -62,15 +61,25 @@ def examine(model: str, progress: Progress = no_progress) -> tuple[Finding, ...]
         progress("the registry", 0, 1)
         store, server = names.get("REGISTRY_URL") or GIT_STORE, names.get("MLFLOW_TRACKING_URI", "")
         registry, champion = cloud.check_registry(store, server, model)
-        if variables.uses_aws(names):
-            tokens, immutable = seen["tokens"]
-            found += [*tokens, *_check_roles(roles, repository, progress, immutable=immutable), registry]
-            found += _check_stages(stages, full_name, champion, progress)
-        elif unseen:
-            found += [Finding("aws", "unknown", "cannot tell: the variables that name it cannot be read"), registry]
-        else:
-            found += [Finding("aws", "note", "no AWS: nothing is deployed"), registry]
+        found.append(registry)
+        if not variables.uses_aws(names):
+            return (*found, _without_aws(known=not unseen))
+        tokens, immutable = seen["tokens"]
+        account = cloud.check_account(roles)
+        found += [*tokens, account]
+        if account.sign == "ok":
+            for done, finding in enumerate(cloud.check_roles(roles, repository, immutable=immutable), 1):
+                progress("roles on AWS", done, len(roles))
+                found.append(finding)
+            checks = {stage: partial(cloud.check_stage, stage, champion, full_name) for stage in stages}
+            found += _together(checks, "stages", progress).values()
     return tuple(found)
+
+
+def _without_aws(*, known: bool) -> Finding:
+    if known:
+        return Finding("aws", "note", "no AWS: nothing is deployed")
+    return Finding("aws", "unknown", "cannot tell: the variables that name it cannot be read")
 
 
 def _find_repository(progress: Progress) -> tuple[list[Finding], Any, Repository | None]:
@@ -96,24 +105,6 @@ def _read_variables(repository: Repository, owner_type: str) -> tuple[Variables,
     listed = [*(theirs.value if theirs and theirs.ok else ()), *own.value]
     unseen = [cannot_tell("variables", theirs)] if theirs and not theirs.ok else []
     return {one["name"]: one["value"] for one in listed}, unseen
-
-
-def _check_roles(
-    roles: list[NamedRole], repository: Repository, progress: Progress, *, immutable: bool
-) -> Iterator[Finding]:
-    account = cloud.check_account(roles)
-    yield account
-    if account.sign == "ok":
-        for done, finding in enumerate(cloud.check_roles(roles, repository, immutable=immutable), 1):
-            progress("roles on AWS", done, len(roles))
-            yield finding
-
-
-def _check_stages(
-    stages: tuple[Stage, ...], full_name: str, champion: KeptChampion | None, progress: Progress
-) -> Iterator[Finding]:
-    checks: dict[str, Check] = {stage: partial(cloud.check_stage, stage, champion, full_name) for stage in stages}
-    yield from _together(checks, "stages", progress).values()
 
 
 def _together(checks: Mapping[str, Check], step: str, progress: Progress) -> dict[str, Any]:

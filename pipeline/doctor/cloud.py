@@ -67,13 +67,14 @@ def check_roles(roles: Sequence[NamedRole], repository: Repository, *, immutable
         repository: This repository.
         immutable: Whether the subjects of its tokens hold its number.
     """
-    client = aws.client("iam")
+    client = None
     for role in roles:
         if (named := role_name(role.arn)) is None:
             yield Finding(role.check, "unknown", f"cannot tell: {role.variable} is not the ARN of a role")
             continue
         try:
             with aws.aws_errors(f"{named[1]} cannot be read", needs="iam:GetRole"):
+                client = client or aws.client("iam")
                 policy = _trust_policy(client, named[1])
             if policy is None:
                 yield Finding(role.check, "wrong", f"there is no role {named[1]} in this account", _BOOTSTRAP)

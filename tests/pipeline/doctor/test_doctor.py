@@ -98,8 +98,8 @@ def test_a_fresh_copy_of_the_template_is_right_as_it_is_and_notes_say_what_a_tea
         "--  pull requests  workflows may not open them: refresh.yml cannot propose newer packages",
         "ok  issues         on",
         "ok  variables      none is set: the registry is kept in this repository",
-        "--  aws            no AWS: nothing is deployed",
         "--  registry       git:origin: no champion yet; the first push to main makes one",
+        "--  aws            no AWS: nothing is deployed",
         "",
         "Nothing is wrong",
     ]
@@ -252,13 +252,13 @@ def test_a_set_up_as_bootstrap_makes_it_is_right_and_asked_in_the_region_of_the_
         "ok  variables            9 set, and each has what it needs",
         "ok  environment staging  only main deploys",
         "ok  environment prod     only main deploys, after one of 1 approved it",
+        "ok  registry             s3://bucket/registry: the champion is version 3",
         f"ok  aws                  your credentials are of account {ACCOUNT}, as every role is",
         "ok  role read            its trust policy accepts our workflow on our ref, and nobody else",
         "ok  role publish         its trust policy accepts our workflow on our ref, and nobody else",
         "ok  role watch           its trust policy accepts our workflow on our ref, and nobody else",
         "ok  role staging         its trust policy accepts our workflow on our ref, and nobody else",
         "ok  role prod            its trust policy accepts our workflow on our ref, and nobody else",
-        "ok  registry             s3://bucket/registry: the champion is version 3",
         "ok  stage staging        answers with version 3, the champion",
         "ok  stage prod           answers with version 3, the champion",
         "",
@@ -266,3 +266,14 @@ def test_a_set_up_as_bootstrap_makes_it_is_right_and_asked_in_the_region_of_the_
     ]
     assert done.returncode == 0
     assert os.environ.get("AWS_DEFAULT_REGION") != REGION
+
+
+def test_without_credentials_of_the_account_nothing_of_aws_is_judged(deployed: Clone) -> None:
+    """A stage of another account with the same name would be none of ours."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del deployed.environment[name]
+    found = deployed.findings(wanted=0)
+
+    assert found["aws"]["sign"] == "unknown"
+    assert "log in to AWS" in found["aws"]["seen"]
+    assert [check for check in found if check.startswith(("role", "stage"))] == []
