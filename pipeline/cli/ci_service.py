@@ -37,7 +37,7 @@ def require(
         if missing := [name for name in names if not os.environ.get(name)]:
             raise InputError(
                 f"{', '.join(missing)} not set: set it under Settings, Environments (or Secrets and variables, "
-                "Actions); README.md says what for"
+                "Actions); docs/github.md says what for"
             )
 
 

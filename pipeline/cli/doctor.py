@@ -37,7 +37,9 @@ def doctor(
         for finding in findings
     ]
     wrong = sum(finding.sign == "wrong" for finding in findings)
+    unseen = sum(finding.sign == "unknown" for finding in findings)
     verdict = f"{wrong} of {len(findings)} wrong" if wrong else "Nothing is wrong"
+    verdict += f", {unseen} could not be seen" if unseen else ""
     answer([asdict(finding) for finding in findings], "\n".join([*lines, "", verdict]), as_json)
     if wrong:
         raise typer.Exit(3)

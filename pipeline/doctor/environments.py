@@ -9,6 +9,7 @@ from pipeline.ship.environments import (
     BRANCH,
     NO_ENVIRONMENTS,
     NO_REVIEWERS,
+    NOT_FOUND,
     REVIEWED,
     Environment,
     branch_command,
@@ -26,7 +27,7 @@ def check_environment(repository: Repository, stage: Stage) -> tuple[list[Findin
     check, name = f"environment {stage}", repository.full_name
     answer, present = read_environment(name, stage)
     protect = protect_command(name, stage, present, first_reviewers(repository, stage))
-    if answer.status == 404:  # noqa: PLR2004  of HTTP; who may read the repository may read its environments
+    if answer.status == NOT_FOUND:
         why = f"; {NO_ENVIRONMENTS}" if repository.visibility == "private" else ""
         return [Finding(check, "wrong", f"there is none{why}", f"{protect} && {branch_command(name, stage)}")], ""
     if not answer.ok:

@@ -6,13 +6,14 @@ lacks makes GitHub refuse the whole request (422, alchemy-run/alchemy#1373), so 
 """
 
 import shlex
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.gh import GhAnswer, Repository, ask
 from pipeline.ship.stages import STAGES, Stage
 
+NOT_FOUND = 404
+"""Of HTTP; whoever may read a repository may read its environments."""
 BRANCH = "main"
 REVIEWED: Stage = "prod"
 """The stage that asks somebody first."""
@@ -110,24 +111,21 @@ class Protection:
 
 
 def protection(repository: Repository) -> Protection:
-    """The commands for all stages, from what GitHub keeps now."""
+    """The commands for all stages, from what GitHub keeps now; none if that cannot be read, so that nothing is lost."""
     made = Protection()
     for stage in STAGES:
-        _, present = read_environment(repository.full_name, stage)
+        answer, present = read_environment(repository.full_name, stage)
+        if not answer.ok and answer.status != NOT_FOUND:
+            why = f"the lines that protect the environments are missing ({answer.reason})"
+            return Protection(notes=[f"{why}: log in with `gh auth login`, then run this again"])
         people = first_reviewers(repository, stage)
         made.commands.append(protect_command(repository.full_name, stage, present, people))
         made.commands.append(branch_command(repository.full_name, stage))
         if stage == REVIEWED and not (present.reviewers or people):
-            made.notes += _notes(repository)
+            free = "on Free the lines about environments end with 404, and nothing is deployed from there"
+            made.notes.append(f"{NO_ENVIRONMENTS}: {free}")
+            made.notes.append(f"nobody is asked before prod: {NO_REVIEWERS}")
     return made
-
-
-def _notes(repository: Repository) -> Iterator[str]:
-    if not repository.visibility:
-        yield "nobody is asked before prod yet: log in with `gh auth login`, then run this again"
-        return
-    yield f"{NO_ENVIRONMENTS}: on Free the lines about environments end with 404, and nothing is deployed from there"
-    yield f"nobody is asked before prod: {NO_REVIEWERS}; with it, name them under Settings, Environments, prod"
 
 
 def _path(full_name: str, stage: Stage) -> str:

@@ -124,12 +124,16 @@ def test_prod_asks_somebody_where_the_plan_has_reviewers_and_a_sentence_says_whe
     assert all(part in note for part, note in zip(notes, said, strict=True))
 
 
-def test_without_a_login_nobody_can_be_named_and_a_note_says_so(gh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_up(monkeypatch, gh, me=None)
-    made = protection(find_repository("us/obesity"))
+def test_an_environment_that_cannot_be_read_is_left_alone(gh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A team may have reviewers there, and a request that does not name them could remove them."""
+    for state, reason in (({"me": None}, "gh is not logged in"), ({"unreachable": True}, "error connecting to api.")):
+        set_up(monkeypatch, gh, **state)
+        made = protection(Repository("us", "obesity", "11", "22", "public"))
 
-    assert not any("reviewers" in command for command in made.commands)
-    assert made.notes == ["nobody is asked before prod yet: log in with `gh auth login`, then run this again"]
+        assert made.commands == []
+        (note,) = made.notes
+        assert note.startswith(f"the lines that protect the environments are missing ({reason}")
+        assert note.endswith("log in with `gh auth login`, then run this again")
 
 
 @pytest.mark.parametrize(
