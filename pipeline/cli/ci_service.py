@@ -37,8 +37,24 @@ def require(
         if missing := [name for name in names if not os.environ.get(name)]:
             raise InputError(
                 f"{', '.join(missing)} not set: set it under Settings, Environments (or Secrets and variables, "
-                "Actions); README.md says what for"
+                "Actions); docs/github.md says what for"
             )
+
+
+@app.command()
+def stages(
+    names: Annotated[str, typer.Option(envvar="DEPLOY_STAGES", help='["staging", "prod"], or staging, prod.')] = "",
+) -> None:
+    """Say which stages a promoted model is deployed to.
+
+    Outputs: dev, staging, prod, each yes or empty. Refuses a DEPLOY_STAGES that it cannot read.
+    """
+    from pipeline.ship.stages import STAGES, parse_stages
+
+    with _annotated("DEPLOY_STAGES"):
+        named = parse_stages(names)
+    actions.hand_on({stage: "yes" if stage in named else "" for stage in STAGES})
+    say(f"stages: {', '.join(named) or 'none, because DEPLOY_STAGES is empty'}")
 
 
 @app.command()

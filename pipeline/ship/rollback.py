@@ -15,7 +15,8 @@ from pipeline.progress import Progress, no_progress
 from pipeline.registry import Registry, remote_store
 from pipeline.registry.history import champions
 from pipeline.registry.versions import Version
-from pipeline.ship.stack import FunctionVersion, LiveAlias, Stack, Stage, get_stack
+from pipeline.ship.stack import FunctionVersion, LiveAlias, Stack, get_stack
+from pipeline.ship.stages import Stage
 
 ATTEMPTS = 3
 """How often to push the registry while other writers push first."""
