@@ -6,13 +6,15 @@ results differ again, they are not reproducible, and nothing may loop. All that 
 command by which a person does it, for the results themselves are in the run's artifact.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeline.errors import InputError
 from pipeline.github.actions import Message
 from pipeline.github.api import AUTHOR, GitHub, GitHubError
 from pipeline.github.branches import Branches, Commit
 from pipeline.github.dispatch import start
-from pipeline.github.results import RESULT, HandedOver
+from pipeline.github.results import HandedOver, may_make_another
 from pipeline.github.run import FinishedRun, find_pull_request
 
 CHECKS = ("ci.yml", "pull-request.yml")
@@ -43,6 +45,19 @@ class MainRun:
     branch: str
     sha: str
     url: str
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str], sha: str) -> "MainRun":
+        """The run that this process is part of, as GitHub's variables name it.
+
+        Raises:
+            InputError: They do not.
+        """
+        names = ("GITHUB_REPOSITORY", "GITHUB_REF_NAME", "GITHUB_SERVER_URL", "GITHUB_RUN_ID")
+        if missing := [name for name in names if not environment.get(name)]:
+            raise InputError(f"{', '.join(missing)} not set: only a run on GitHub commits to a branch there")
+        repository, branch, server, run = (environment[name] for name in names)
+        return cls(repository, branch, sha, f"{server}/{repository}/actions/runs/{run}")
 
     @property
     def path(self) -> str:
@@ -99,7 +114,8 @@ def to_main(github: GitHub, run: MainRun, results: HandedOver, model_files: tupl
         parent = branches.read(tip)
         if done := _nothing_to_do(parent, results, run.branch):
             return (done,)
-        if tip != run.sha and _makes_another_result(branches.changed(run.sha, tip), model_files):
+        changed = branches.changed(run.sha, tip)
+        if changed is None or may_make_another(changed, model_files):
             return (Message(f"{run.branch} moved on to {tip[:7]}, whose own run brings its results"),)
         files, made = results.differing(parent.blobs), None
         try:
@@ -124,14 +140,6 @@ def _nothing_to_do(parent: Commit, results: HandedOver, branch: str) -> Message 
         text = f"{parent.sha[:7]} was made by a run, and a second run made others: {names}. A stage is not reproducible"
         return Message(text, "warning")
     return None
-
-
-def _makes_another_result(changed: set[str] | None, model_files: tuple[str, ...]) -> bool:
-    """Whether the change of these files, None for too many, may change the results, or changed them."""
-    return changed is None or any(
-        RESULT.fullmatch(name) or any(name == file or name.startswith(f"{file}/") for file in model_files)
-        for name in changed
-    )
 
 
 def _to_protected_main(

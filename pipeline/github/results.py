@@ -31,10 +31,22 @@ MAX_BYTES, MAX_FILES = 2_000_000, 100
 
 
 def results_among(paths: Iterable[str]) -> tuple[str, ...]:
-    """The paths that are results, sorted; a file that git ignores is none."""
-    named = sorted({path for path in paths if RESULT.fullmatch(path)})
+    """The paths that are results, the lock first and then sorted; a file that git ignores is none."""
+    named = sorted({path for path in paths if RESULT.fullmatch(path)}, key=lambda path: (path != LOCK, path))
     left_out = ignored(*named)
     return tuple(path for path in named if path not in left_out)
+
+
+def may_make_another(changed: Iterable[str], model_files: Iterable[str]) -> bool:
+    """Whether a change of these files may change the results, or is one of them.
+
+    Args:
+        changed: The files.
+        model_files: The files and folders that decide what a run makes.
+    """
+    makers = [re.escape(file) for file in model_files]
+    decides = re.compile(f"(?:{'|'.join(makers)})(?:/.*)?|{RESULT.pattern}", re.DOTALL)
+    return any(decides.fullmatch(name) for name in changed)
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,9 @@ def test_a_workflow_that_cannot_be_started_is_a_warning_and_the_commit_stays(pla
 def test_a_branch_with_any_name_is_found(place: Place) -> None:
     place.git("branch", "feature/30%-more#trees", "change")
     place.github.pulls.append(pull(8, sha=place.sha("change"), branch="feature/30%-more#trees"))
-    assert texts(to_change(place, branch="feature/30%-more#trees"))[0] == "committed 3 file(s) to feature/30%-more#trees"
+    assert (
+        texts(to_change(place, branch="feature/30%-more#trees"))[0] == "committed 3 file(s) to feature/30%-more#trees"
+    )
     assert place.files("feature/30%-more#trees") == results_of(20)
 
 

@@ -77,7 +77,10 @@ def test_a_link_refuses_the_whole_folder(tmp_path: Path, target: str) -> None:
 @pytest.mark.parametrize(
     ("files", "words"),
     [
-        ({"reports/a.json": b"x" * MAX_BYTES, "reports/b.json": b"y"}, "2 files of 2,000,001 bytes, expected at most 100"),
+        (
+            {"reports/a.json": b"x" * MAX_BYTES, "reports/b.json": b"y"},
+            "2 files of 2,000,001 bytes, expected at most 100",
+        ),
         ({f"reports/{number}.json": b"" for number in range(101)}, "101 files of 0 bytes"),
         ({"reports/a.json": b"\xff"}, "reports/a.json is not UTF-8"),
         ({"dvc.lock": b"a: ["}, "dvc.lock is no lock of DVC"),
