@@ -11,7 +11,9 @@ from pathlib import Path
 from pipeline.errors import ModelFileError
 from pipeline.github.api import GitHub, is_from_workflow
 from pipeline.github.run import ENDED, FinishedRun, find_pull_request
-from pipeline.report.comment import COMMENT_MARKER
+
+COMMENT_MARKER = "<!-- obesity-levels report -->"
+"""First line of the comment: by it, and by its author, the next report finds it and takes its place."""
 
 MAX_CHARACTERS = 64_000
 """GitHub accepts 65,536; the rest is for marker and last line."""

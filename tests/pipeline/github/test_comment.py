@@ -7,9 +7,8 @@ import pytest
 
 from pipeline.errors import InputError, ModelFileError, SourceError
 from pipeline.github.api import GitHub
-from pipeline.github.comment import post_comment, read_report, sanitize
+from pipeline.github.comment import COMMENT_MARKER, post_comment, read_report, sanitize
 from pipeline.github.run import FinishedRun
-from pipeline.report.comment import COMMENT_MARKER
 from tests.fakes.github import BOT, READ_ONLY, RUN_URL, SHA, TOKEN, FakeGitHub, event, pull, serving
 
 REPORT = "## Better\n\n| a | b |\n"

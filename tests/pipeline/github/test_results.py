@@ -85,7 +85,7 @@ def test_a_link_refuses_the_whole_folder(tmp_path: Path, target: str) -> None:
         ({"reports/a.json": b"\xff"}, "reports/a.json is not UTF-8"),
         ({"dvc.lock": b"a: ["}, "dvc.lock is no lock of DVC"),
         ({"dvc.lock": b"stages: 1"}, "dvc.lock is no lock of DVC"),
-        ({"dvc.lock": b"[" * 100_000}, "dvc.lock is no lock of DVC"),
+        ({"dvc.lock": b"[" * 1_000}, "dvc.lock is no lock of DVC"),
         ({"dvc.lock": b""}, "dvc.lock is no lock of DVC"),
     ],
     ids=["too large", "too many", "no text", "no YAML", "no stages", "too deep", "empty"],
