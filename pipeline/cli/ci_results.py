@@ -88,8 +88,9 @@ def results(
     A protected main gets a pull request instead. GITHUB_TOKEN may write contents and start workflows, for main pull
     requests too. What GitHub refuses is a warning that says what to do.
     """
-    from pipeline.github.deliver import MainRun, to_main, to_pull_request
+    from pipeline.github.deliver import to_main, to_pull_request
     from pipeline.github.results import HandedOver
+    from pipeline.github.run import MainRun
     from pipeline.repo import model_files
 
     handed_over = HandedOver.from_folder(folder)

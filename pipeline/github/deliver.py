@@ -7,15 +7,13 @@ command by which a person does it, for the results themselves are in the run's a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from pipeline.errors import InputError
 from pipeline.github.actions import Message
 from pipeline.github.api import AUTHOR, GitHub, GitHubError
 from pipeline.github.branches import Branches, Commit
 from pipeline.github.dispatch import start
 from pipeline.github.results import HandedOver, may_make_another
-from pipeline.github.run import FinishedRun, find_pull_request
+from pipeline.github.run import ENDED, FinishedRun, MainRun, find_pull_request
 
 CHECKS = ("ci.yml", "pull-request.yml")
 """What checks a pull request; a commit of a workflow starts neither."""
@@ -30,41 +28,6 @@ ATTEMPTS = 3
 """To commit, if the branch moves each time."""
 
 
-@dataclass(frozen=True)
-class MainRun:
-    """A run on main.
-
-    Attributes:
-        repository: As OWNER/NAME.
-        branch: The branch that the results are committed to.
-        sha: The commit that the run trained.
-        url: The run's page.
-    """
-
-    repository: str
-    branch: str
-    sha: str
-    url: str
-
-    @classmethod
-    def of(cls, environment: Mapping[str, str], sha: str) -> "MainRun":
-        """The run that this process is part of, as GitHub's variables name it.
-
-        Raises:
-            InputError: They do not.
-        """
-        names = ("GITHUB_REPOSITORY", "GITHUB_REF_NAME", "GITHUB_SERVER_URL", "GITHUB_RUN_ID")
-        if missing := [name for name in names if not environment.get(name)]:
-            raise InputError(f"{', '.join(missing)} not set: only a run on GitHub commits to a branch there")
-        repository, branch, server, run = (environment[name] for name in names)
-        return cls(repository, branch, sha, f"{server}/{repository}/actions/runs/{run}")
-
-    @property
-    def path(self) -> str:
-        """The repository's path in GitHub's API."""
-        return f"/repos/{self.repository}"
-
-
 def to_pull_request(github: GitHub, run: FinishedRun, results: HandedOver) -> tuple[Message, ...]:
     """Commit to the branch of the run's pull request, and start its checks. Returns what was done, in words.
 
@@ -76,9 +39,9 @@ def to_pull_request(github: GitHub, run: FinishedRun, results: HandedOver) -> tu
         return (Message(f"{why}: nothing is committed"),)
     branches = Branches(github, run.path)
     parent = branches.read(run.sha)
-    if done := _nothing_to_do(parent, results, run.branch):
-        return (done,)
     files = results.differing(parent.blobs)
+    if done := _nothing_to_do(parent, files, run.branch):
+        return (done,)
     try:
         branches.move(run.branch, branches.commit(parent, files, run.sha, run.url))
     except GitHubError as error:
@@ -90,6 +53,8 @@ def to_pull_request(github: GitHub, run: FinishedRun, results: HandedOver) -> tu
 
 
 def _not_committable(github: GitHub, run: FinishedRun) -> str | None:
+    if run.conclusion not in ENDED:
+        return f"the run ended with {run.conclusion}"
     if run.is_of_fork:
         return f"{run.source} is a fork, whose branches only its owner changes"
     if run.branch == run.default_branch:
@@ -112,12 +77,12 @@ def to_main(github: GitHub, run: MainRun, results: HandedOver, model_files: tupl
     for _ in range(ATTEMPTS):
         tip = branches.head(run.branch) or run.sha
         parent = branches.read(tip)
-        if done := _nothing_to_do(parent, results, run.branch):
-            return (done,)
-        changed = branches.changed(run.sha, tip)
+        files, made = results.differing(parent.blobs), None
+        changed = branches.changed(run.sha, tip) if files else set[str]()
         if changed is None or may_make_another(changed, model_files):
             return (Message(f"{run.branch} moved on to {tip[:7]}, whose own run brings its results"),)
-        files, made = results.differing(parent.blobs), None
+        if done := _nothing_to_do(parent, files, run.branch):
+            return (done,)
         try:
             made = branches.commit(parent, files, run.sha, run.url)
             branches.move(run.branch, made)
@@ -132,11 +97,11 @@ def to_main(github: GitHub, run: MainRun, results: HandedOver, model_files: tupl
     return (Message(f"{run.branch} moved {ATTEMPTS} times meanwhile: run the job again", "warning"),)
 
 
-def _nothing_to_do(parent: Commit, results: HandedOver, branch: str) -> Message | None:
-    if not results.differing(parent.blobs):
+def _nothing_to_do(parent: Commit, files: Mapping[str, bytes | None], branch: str) -> Message | None:
+    if not files:
         return Message(f"{branch} has what the run made: nothing is committed")
     if parent.is_of_a_run:
-        names = ", ".join(sorted(results.differing(parent.blobs)))
+        names = ", ".join(sorted(files))
         text = f"{parent.sha[:7]} was made by a run, and a second run made others: {names}. A stage is not reproducible"
         return Message(text, "warning")
     return None
@@ -150,9 +115,10 @@ def _to_protected_main(
     try:
         if head := branches.head(branch):
             parent = branches.read(head)
-            if done := _nothing_to_do(parent, results, branch):
+            files = results.differing(parent.blobs)
+            if done := _nothing_to_do(parent, files, branch):
                 return (done, *_pull_request(github, run, branch))
-            branches.move(branch, branches.commit(parent, results.differing(parent.blobs), run.sha, run.url))
+            branches.move(branch, branches.commit(parent, files, run.sha, run.url))
         else:
             branches.create(branch, made)
     except GitHubError as error:
@@ -164,7 +130,8 @@ def _to_protected_main(
 
 def _pull_request(github: GitHub, run: MainRun, branch: str) -> tuple[Message, ...]:
     pulls = list(github.items(f"{run.path}/pulls", base=run.branch, state="open"))
-    open_pull = next((item for item in pulls if item["head"]["ref"] == branch), None)
+    label = f"{run.repository.partition('/')[0]}:{branch}"
+    open_pull = next((item for item in pulls if item["head"]["label"] == label), None)
     if open_pull:
         return (Message(f"pull request {open_pull['number']} is open"),)
     title = f"Commit what the run on {run.sha[:7]} made"

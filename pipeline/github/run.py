@@ -1,4 +1,4 @@
-"""The event of a finished run -> the run, and the pull request whose newest commit it checked.
+"""The event of a finished run, or a job's variables -> the run, and the pull request whose newest commit it checked.
 
 What is read here GitHub itself says; nothing is taken from what the run handed over, which may be a stranger's.
 """
@@ -84,6 +84,41 @@ class FinishedRun:
         """
         if self.event not in PULL_REQUEST_EVENTS:
             raise InputError(f"the run was started by {self.event}, expected {' or '.join(PULL_REQUEST_EVENTS)}")
+
+
+@dataclass(frozen=True)
+class MainRun:
+    """A run on main.
+
+    Attributes:
+        repository: As OWNER/NAME.
+        branch: The branch that the results are committed to.
+        sha: The commit that the run trained.
+        url: The run's page.
+    """
+
+    repository: str
+    branch: str
+    sha: str
+    url: str
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str], sha: str) -> "MainRun":
+        """The run that this process is part of, as GitHub's variables name it.
+
+        Raises:
+            InputError: They do not.
+        """
+        names = ("GITHUB_REPOSITORY", "GITHUB_REF_NAME", "GITHUB_SERVER_URL", "GITHUB_RUN_ID")
+        if missing := [name for name in names if not environment.get(name)]:
+            raise InputError(f"{', '.join(missing)} not set: only a run on GitHub commits to a branch there")
+        repository, branch, server, run = (environment[name] for name in names)
+        return cls(repository, branch, sha, f"{server}/{repository}/actions/runs/{run}")
+
+    @property
+    def path(self) -> str:
+        """The repository's path in GitHub's API."""
+        return f"/repos/{self.repository}"
 
 
 def find_pull_request(github: GitHub, run: FinishedRun) -> int | None:

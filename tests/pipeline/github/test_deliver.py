@@ -10,9 +10,9 @@ from pipeline.github.actions import Message
 from pipeline.github.api import GitHub
 from pipeline.github.branches import Branches
 from pipeline.github.checks import post_status
-from pipeline.github.deliver import MainRun, to_main, to_pull_request
+from pipeline.github.deliver import to_main, to_pull_request
 from pipeline.github.results import HandedOver
-from pipeline.github.run import FinishedRun
+from pipeline.github.run import FinishedRun, MainRun
 from tests.fakes.github import BOT, READ_ONLY, REPOSITORY, RUN_URL, TOKEN, FakeGitHub, event, finished, mergeable, pull
 from tests.fixtures.repository import MADE_OF, Place, results_of
 
@@ -131,6 +131,7 @@ def test_a_branch_that_moved_meanwhile_keeps_what_was_pushed(place: Place, monke
         ({"fork": True}, "somebody/obesity is a fork, whose branches only its owner changes"),
         ({"branch": "main"}, "the pull request is from main"),
         ({"branch": "another"}, "no open pull request ends at"),
+        ({"conclusion": "cancelled"}, "the run ended with cancelled"),
     ],
 )
 def test_a_fork_main_and_a_branch_without_a_pull_request_get_no_commit(
@@ -246,16 +247,15 @@ def test_two_pushes_at_once_lose_nothing_and_nothing_loops(place: Place, order: 
     expected = 30 if second == "model" else 20
     if second == "model":
         pushed["B"] = (after, 30)
-    for name in order:
-        if name in pushed:
-            on_main(place, *pushed[name])
+    runs = [pushed[name] for name in order if name in pushed]
+    said = [message for run in runs for message in on_main(place, *run)]
+    assert {message.level for message in said} == {"log"}
     assert place.files("main") == results_of(expected)
     assert place.log("main")[:3] == [f"{BOT}: Commit what the run made", "ada: Change it", "ada: Change it"]
     assert [run.event for run in place.github.runs if run.login == BOT] == ["workflow_dispatch"]
     before = place.sha("main")
-    for name in order:  # a job that is run again
-        if name in pushed:
-            on_main(place, *pushed[name])
+    for run in runs:  # their jobs are run again
+        on_main(place, *run)
     assert place.sha("main") == before
 
 
@@ -303,6 +303,14 @@ def test_the_next_results_for_a_protected_main_close_the_pull_request_of_the_ear
         "closed pull request 8, whose results are older",
     ]
     assert [item["number"] for item in fake.pulls if item["state"] == "open"] == [7, 9, 10]
+
+
+def test_a_strangers_pull_request_from_a_branch_of_the_same_name_is_not_taken_for_the_one(place: Place) -> None:
+    fake = place.github
+    fake.protected, fake.may_create_pulls = {"main": RULE}, True
+    sha = plant(place, 20)
+    fake.pulls.append(pull(8, "somebody", branch=f"results/{sha[:7]}"))
+    assert texts(on_main(place, sha, 20))[1] == "opened pull request 9"
 
 
 def test_where_workflows_may_make_no_pull_request_a_notice_has_the_command(place: Place) -> None:
