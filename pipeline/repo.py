@@ -14,8 +14,13 @@ import sys
 from collections.abc import Generator
 from pathlib import Path
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from pipeline.errors import GitError, InputError, PipelineError, RaceLostError, SourceError, StageError
 from pipeline.progress import Progress
+
+STAGES_FILE, PARAMS_FILE = "dvc.yaml", "params.yaml"
 
 _STARTED = re.compile(r"(?:Running stage '(?P<run>[^']+)':|Stage '(?P<cached>[^']+)' is cached)")
 _FAILED = re.compile(r"ERROR: failed to reproduce '(?P<stage>[^']+)': failed to run: .*, exited with (?P<code>-?\d+)$")
@@ -104,6 +109,41 @@ def uncommitted(*paths: str, root: Path = Path()) -> tuple[str, ...] | None:
         return None
     names = git("diff", "--name-only", "--relative", "HEAD", "--", *paths, root=root)
     return tuple(names.decode().splitlines())
+
+
+def changed_files(*paths: str, root: Path = Path()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The files below these paths that differ from the last commit: those in git, deleted ones too, and new ones.
+
+    What git ignores is not new.
+
+    Raises:
+        GitError: git refuses to read this folder.
+    """
+    known = git("diff", "--name-only", "--relative", "--no-renames", "HEAD", "--", *paths, root=root)
+    new = git("ls-files", "--others", "--exclude-standard", "--", *paths, root=root)
+    return tuple(known.decode().splitlines()), tuple(new.decode().splitlines())
+
+
+def ignored(*paths: str, root: Path = Path()) -> frozenset[str]:
+    """Those of the paths that .gitignore names, whether or not they are in git."""
+    names = git_or_none("check-ignore", "--no-index", "--", *paths, root=root) if paths else None
+    return frozenset((names or b"").decode().splitlines())
+
+
+def model_files(root: Path = Path()) -> tuple[str, ...]:
+    """The files and folders in git that decide what the stages make: all that they depend on but do not make, sorted.
+
+    Raises:
+        InputError: dvc.yaml is not there, or holds no stages.
+    """
+    try:
+        stages = YAML(typ="safe").load((root / STAGES_FILE).read_bytes())["stages"].values()
+    except (OSError, YAMLError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(f"{root / STAGES_FILE} holds no stages of DVC ({type(error).__name__})") from None
+    outs = [out for stage in stages for kind in ("outs", "metrics", "plots") for out in stage.get(kind, ())]
+    made = {out if isinstance(out, str) else next(iter(out)) for out in outs}
+    needed = {dep for stage in stages for dep in stage.get("deps", ())} - made
+    return tuple(sorted({STAGES_FILE, PARAMS_FILE, *needed}))
 
 
 def default_base(root: Path) -> str | None:

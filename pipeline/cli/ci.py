@@ -1,16 +1,14 @@
 """`pipeline ci ...`: the pieces that the workflows call; on a laptop they do the same without GitHub's outputs."""
 
-import json
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipeline.cli.options import DEFAULT_PARAMS, LOOK, ParamsFile, StoreUrl, load_params
-from pipeline.errors import GateRefusal, InputError, NotPublishedError, ReproductionError, SourceError
-from pipeline.files import RESULT_FILES, Layout
+from pipeline.errors import GateRefusal, NotPublishedError, SourceError
+from pipeline.files import Layout
 from pipeline.github import actions
 
 app = typer.Typer(
@@ -20,7 +18,6 @@ app = typer.Typer(
 )
 
 Publish = Annotated[bool, typer.Option("--publish", help="The result is to be published; never take the sample.")]
-COMMIT = f"Run `make run`, then `git add {' '.join(RESULT_FILES)}` and commit"
 
 
 def say(line: str) -> None:
@@ -69,27 +66,6 @@ def repro(publish: Publish = False, params: ParamsFile = DEFAULT_PARAMS) -> None
 
 
 @app.command()
-def lock() -> None:
-    """Refuse a dvc.lock that is not what `ci repro` made.
-
-    The one that should have been committed goes to build/report/dvc.lock.
-    """
-    from pipeline.loop.ci import is_sample
-    from pipeline.loop.lock import LOCK, stale_files
-
-    if is_sample():
-        annotate("notice", "dvc.lock was not checked: the data is not here", file=str(LOCK), title="SAMPLE")
-        return
-    stale = stale_files()
-    for file in stale:
-        text = f"{file.path} is stale, it is not what the code makes: {file.what}. {COMMIT}"
-        annotate("error", text, file=str(file.path), title="stale")
-    if stale:
-        raise ReproductionError(f"stale: {', '.join(str(file.path) for file in stale)}")
-    say("dvc.lock is what code, params and data make, byte for byte")
-
-
-@app.command()
 def judge(
     publish: Publish = False,
     why: Annotated[str, typer.Option(envvar="REASON", help="The reason, for the registry's history.")] = "",
@@ -133,26 +109,3 @@ def report(
 
     actions.summarize(write_report(against))
     say(f"{HANDED_OVER}/report.md")
-
-
-@app.command()
-def comment(
-    report: Annotated[Path, typer.Argument(help="The report that the run left, if any.", show_default=False)],
-    event: Annotated[Path, typer.Option(envvar="GITHUB_EVENT_PATH", help="The workflow_run event.")],
-    api: Annotated[
-        str, typer.Option(envvar="GITHUB_API_URL", help="Address of GitHub's API.")
-    ] = "https://api.github.com",
-    token: Annotated[str, typer.Option(envvar="GITHUB_TOKEN", help="May write to pull requests.")] = "",
-) -> None:
-    """Post a finished run's report on its pull request, or update what was posted.
-
-    One comment, whatever is pushed.
-    """
-    from pipeline.github.api import GitHub
-    from pipeline.github.comment import PullRequestRun, post_comment, read_report
-
-    if not token:
-        raise InputError("GITHUB_TOKEN is empty: it must be a token that may write to pull requests")
-    run = PullRequestRun.from_event(json.loads(event.read_text(encoding="utf-8")))
-    with GitHub(api, token) as github:
-        say(post_comment(github, run, read_report(report)))

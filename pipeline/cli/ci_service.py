@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.ci import annotate, progress, say
+from pipeline.cli.ci_results import API, ApiUrl, session, tell
 from pipeline.cli.options import DEFAULT_PARAMS, ParamsFile, StoreUrl, load_params
 from pipeline.errors import InputError
 from pipeline.github import actions
@@ -126,18 +127,14 @@ def drift(  # noqa: PLR0913, PLR0917  what GitHub gives to every job
     ] = "main",
     retrain: Annotated[bool, typer.Option("--retrain", help="Start retrain.yml, once for each drift.")] = False,
     server: Annotated[str, typer.Option(envvar="GITHUB_SERVER_URL", help="GitHub's address.")] = "https://github.com",
-    api: Annotated[
-        str, typer.Option(envvar="GITHUB_API_URL", help="Address of GitHub's API.")
-    ] = "https://api.github.com",
-    token: Annotated[str, typer.Option(envvar="GITHUB_TOKEN", help="May write issues and start workflows.")] = "",
+    api: ApiUrl = API,
 ) -> None:
-    """Keep one issue about drift: opened when it starts, updated while it lasts, closed when it is over."""
-    from pipeline.github.api import GitHub
+    """Keep one issue about drift: opened when it starts, updated while it lasts, closed when it is over.
+
+    GITHUB_TOKEN may write issues and start workflows. Where Issues are off, or retrain.yml is, a warning says so.
+    """
     from pipeline.github.issue import DriftReport, WatchRun, update_issue
 
-    if not token:
-        raise InputError("GITHUB_TOKEN is empty: it must be a token that may write issues")
     run = WatchRun(repository, branch, f"{server}/{repository}/actions/runs/{run_id}", picture)
-    with GitHub(api, token) as github:
-        for action in update_issue(github, run, DriftReport.from_folder(folder), retrain=retrain):
-            say(action)
+    with session(api, "write issues") as github:
+        tell(update_issue(github, run, DriftReport.from_folder(folder), retrain=retrain), "drift")

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from pipeline.cli import ci, ci_service, data, deploy, doctor, flow, package, registry, report, watch
+from pipeline.cli import ci, ci_results, ci_service, data, deploy, doctor, flow, package, registry, report, watch
 from pipeline.cli.console import err
 from pipeline.cli.options import LOOK
 from pipeline.errors import PipelineError
@@ -22,6 +22,7 @@ app = typer.Typer(
 for group in (flow.app, data.app, report.app, package.app, deploy.app, watch.app, doctor.app):
     app.add_typer(group)
 app.add_typer(registry.app, name="registry")
+ci.app.add_typer(ci_results.app)
 ci.app.add_typer(ci_service.app)
 app.add_typer(ci.app, name="ci")
 

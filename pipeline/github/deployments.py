@@ -1,4 +1,4 @@
-"""What GitHub remembers of an environment -> its newest deployment that succeeded: from which commit, and to which address.
+"""An environment on GitHub -> its newest deployment that succeeded: from which commit, and to which address.
 
 Source: docs.github.com/en/rest/deployments/deployments and .../statuses; each job with an `environment` makes one.
 """

@@ -5,7 +5,6 @@ folder and registry, and nothing is ever published from there.
 """
 
 import os
-import re
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -24,8 +23,9 @@ from pipeline.files import (
     write_text,
 )
 from pipeline.github.actions import folded, on_github
+from pipeline.github.results import HandedOver
 from pipeline.loop.champion import export
-from pipeline.loop.lock import HANDED_OVER
+from pipeline.loop.lock import HANDED_OVER, RESULTS
 from pipeline.loop.raw import raw_file
 from pipeline.params import Params
 from pipeline.progress import Progress, no_progress
@@ -39,9 +39,6 @@ from pipeline.report.context import RunContext
 if TYPE_CHECKING:
     from pipeline.judge.verdict import Verdict
     from pipeline.registry import Registry
-
-RESULTS = Path("build/results")
-"""Where `pipeline ci lock` leaves what differs from the commit."""
 
 ATTEMPTS = 3
 """To push the registry, if another run pushed first."""
@@ -206,9 +203,7 @@ def report(against: str) -> str:
         raise
     except InputError:
         base = AUTO
-    patch = (RESULTS / "results.patch").read_bytes() if (RESULTS / "results.patch").is_file() else b""
-    made = re.findall(r"^diff --git a/(.*) b/", patch.decode(errors="replace"), flags=re.MULTILINE)
-    stale = tuple(f"{path} is not what the code makes" for path in made)
+    stale = tuple(f"{path} is not what the code makes" for path in HandedOver.from_folder(RESULTS).files)
     comparison = compare_with(base, layout().root, stale=stale)
     text = comment(comparison, RunContext.of(os.environ))
     write_text(HANDED_OVER / "report.md", text)

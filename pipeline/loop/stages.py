@@ -1,7 +1,7 @@
 """The stages that a team names -> those that do not answer yet with a version, served by the service of this commit.
 
-Asked before a deployment, by a job without any role: so it asks what everybody may ask, GitHub for the newest deployment,
-and /health at its address. Whatever cannot be known counts as "does not answer yet".
+Asked before a deployment, by a job without any role: so it asks what everybody may ask, GitHub for the newest
+deployment, and /health at its address. Whatever cannot be known counts as "does not answer yet".
 """
 
 from collections.abc import Callable, Iterable

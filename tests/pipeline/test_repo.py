@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,19 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import GitError, InputError, PipelineError, RaceLostError, StageError
-from pipeline.repo import commit_of, committed, default_base, git, git_or_none, repro, stage_started, uncommitted
+from pipeline.repo import (
+    changed_files,
+    commit_of,
+    committed,
+    default_base,
+    git,
+    git_or_none,
+    ignored,
+    model_files,
+    repro,
+    stage_started,
+    uncommitted,
+)
 from tests.paths import ROOT
 
 
@@ -51,6 +64,40 @@ def test_files_that_differ_from_the_last_commit_are_named(
     empty = tmp_path_factory.mktemp("empty")
     order("git", "init", "-q", cwd=empty)
     assert uncommitted("kept.txt", root=empty) is None
+
+
+def test_changed_and_deleted_files_are_told_from_new_ones_and_ignored_ones_are_neither(repository: Path) -> None:
+    (repository / ".gitignore").write_text("*.log\n", encoding="utf-8")
+    for name in ("a.txt", "b.txt"):
+        (repository / name).write_text(name, encoding="utf-8")
+    order("git", "add", "--all", cwd=repository)
+    order("git", "-c", "user.name=ada", "-c", "user.email=a@b", "commit", "-q", "-m", "x", cwd=repository)
+    (repository / "a.txt").write_text("changed", encoding="utf-8")
+    (repository / "b.txt").unlink()
+    for name in ("new.txt", "new.log", "other.md"):
+        (repository / name).write_text(name, encoding="utf-8")
+    assert changed_files("a.txt", "b.txt", "new.txt", "new.log", root=repository) == (("a.txt", "b.txt"), ("new.txt",))
+    assert ignored("a.txt", "new.log", "absent.log", root=repository) == {"new.log", "absent.log"}
+    assert ignored(root=repository) == set()
+
+
+def test_the_model_is_made_of_what_the_stages_need_and_do_not_make(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text(
+        "stages:\n  one:\n    cmd: x\n    deps: [code/one]\n    outs:\n      - a.csv: {persist: true}\n"
+        "  two:\n    cmd: x\n    deps: [a.csv, code/two.py]\n    metrics: [b.json]\n",
+        encoding="utf-8",
+    )
+    assert model_files(tmp_path) == ("code/one", "code/two.py", "dvc.yaml", "params.yaml")
+    for text in ("stages: 1\n", "[", ""):
+        (tmp_path / "dvc.yaml").write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match=r"dvc\.yaml holds no stages of DVC"):
+            model_files(tmp_path)
+
+
+def test_make_knows_the_files_that_make_the_model_from_the_stages() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    (listed,) = re.findall(r"^CHANGES_MODEL := (.*)$", makefile, re.MULTILINE)
+    assert set(listed.split()) == {*model_files(ROOT), "dvc.lock", "data"}
 
 
 def test_without_git_or_a_repository_there_is_nothing_to_find(

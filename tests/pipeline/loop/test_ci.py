@@ -14,7 +14,7 @@ from pipeline import params as parameters
 from pipeline.errors import NotPublishedError, RaceLostError, SourceError
 from pipeline.files import Layout
 from pipeline.loop import ci
-from pipeline.loop.lock import HANDED_OVER, StaleFile, stale_files
+from pipeline.loop.lock import HANDED_OVER
 from pipeline.registry import Registry, remote_store
 from tests.fixtures.registry import copy_registry
 from tests.fixtures.repository import away_from_github
@@ -96,30 +96,6 @@ def commit(*files: str) -> None:
     identity = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
     subprocess.run(["git", "add", "--force", *files], check=True)
     subprocess.run(["git", *identity, "commit", "--quiet", "--message", "all"], check=True)
-
-
-def test_a_lock_that_is_what_the_code_makes_is_not_stale(project: Path) -> None:
-    commit("dvc.lock", "reports/metrics.json")
-    lock = (project / "dvc.lock").read_bytes()
-    assert stale_files() == ()
-    assert (project / "dvc.lock").read_bytes() == lock
-    assert not HANDED_OVER.exists()
-
-
-def test_a_stale_lock_is_put_back_and_the_right_one_handed_over(project: Path) -> None:
-    right = (project / "dvc.lock").read_text(encoding="utf-8")
-    wrong = right.replace("n_estimators: 20", "n_estimators: 30")
-    assert wrong != right
-    (project / "dvc.lock").write_text(wrong, encoding="utf-8")
-    commit("dvc.lock", "reports/metrics.json")
-    (project / "dvc.lock").write_text(right, encoding="utf-8")
-    (project / "reports/metrics.json").write_text("{}\n", encoding="utf-8")
-    assert stale_files() == (
-        StaleFile(Path("dvc.lock"), "stage train: forest"),
-        StaleFile(Path("reports/metrics.json"), "its content"),
-    )
-    assert (project / "dvc.lock").read_text(encoding="utf-8") == wrong
-    assert (HANDED_OVER / "dvc.lock").read_text(encoding="utf-8") == right
 
 
 def test_a_report_against_a_commit_that_is_gone_takes_the_one_before(project: Path) -> None:
