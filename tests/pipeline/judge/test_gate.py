@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from pipeline.data import clean
 from pipeline.data.records import bmi, random_records, rounded
 from pipeline.errors import RaceLostError, RegistryError
 from pipeline.files import Layout, read_json, write_csv, write_json
-from pipeline.judge.gate import judge, run
+from pipeline.judge import gate
 from pipeline.judge.register import register
-from pipeline.judge.verdict import Reason
+from pipeline.judge.verdict import Reason, Verdict
 from pipeline.model import evaluate, train
 from pipeline.model.result import result_of
 from pipeline.params import GateParams, Params
@@ -30,6 +31,14 @@ FLOORS = {
     "new_records": 0.85,
 }
 GATE = GateParams.model_validate({"margin": 0.01, "confidence": 0.95, "guard_tolerance": 0.02, "floors": FLOORS})
+
+
+def run(layout: Layout, params: Params, registry: Registry, **given: Any) -> Verdict:
+    return gate.run(result_of(layout, params), params, registry, **given)
+
+
+def judge(layout: Layout, params: Params, registry: Registry, **given: Any) -> Verdict:
+    return gate.judge(result_of(layout, params), params, registry, **given)
 
 
 def failed(reasons: tuple[Reason, ...]) -> list[str]:
@@ -120,6 +129,11 @@ def good(tmp_path: Path, good_layout: Layout) -> Layout:
 
 
 @pytest.fixture
+def grown(tmp_path: Path, grown_layout: Layout) -> Layout:
+    return Layout(shutil.copytree(grown_layout.root, tmp_path / "grown"))
+
+
+@pytest.fixture
 def bad(tmp_path: Path, poor_layout: Layout) -> Layout:
     return Layout(shutil.copytree(poor_layout.root, tmp_path / "bad"))
 
@@ -168,7 +182,7 @@ def test_gate_compares_on_data_that_grew_and_with_another_number_of_folds(
     registry: Registry, good: Layout, grown_layout: Layout, easy: Params
 ) -> None:
     run(good, easy, registry)
-    verdict = judge(result_of(grown_layout, grown_params(easy)), grown_params(easy), registry)
+    verdict = judge(grown_layout, grown_params(easy), registry)
     assert verdict.pairs
     assert verdict.pairs.total == len(right_answers(grown_layout)) > len(right_answers(good))
     assert "gained: it was trained on other data" in [reason.text for reason in verdict.reasons]
@@ -178,7 +192,7 @@ def test_records_that_the_champion_was_not_judged_on_are_looked_at_by_themselves
     registry: Registry, good: Layout, grown_layout: Layout, easy: Params
 ) -> None:
     run(good, easy, registry)
-    verdict = judge(result_of(grown_layout, grown_params(easy)), grown_params(easy), registry)
+    verdict = judge(grown_layout, grown_params(easy), registry)
     known = len(right_answers(good))
     assert verdict.pairs
     assert verdict.new_records
@@ -197,7 +211,7 @@ def test_a_champion_that_kept_no_list_of_its_records_is_compared_on_all_and_the_
             assert super().record_ids(version)
 
     run(good, easy, registry)
-    verdict = judge(result_of(grown_layout, grown_params(easy)), grown_params(easy), Forgetful(registry.store.uri))
+    verdict = judge(grown_layout, grown_params(easy), Forgetful(registry.store.uri))
     assert (verdict.outcome, verdict.new_records) == ("promoted", None)
     assert "does not say which records it was judged on" in verdict.reasons[-1].text
 
