@@ -1,9 +1,11 @@
 """Two candidates and their figures -> the verdict with every reason. Pure: nothing is measured, read or moved here.
 
 A challenger is promoted if every floor holds, it is surely not worse than the champion on the same records, no guard
-got worse, and something was gained: a tie keeps the champion. Records that the champion was not judged on are looked
-at by themselves, because wrong labels hurt both models alike and so hide in a comparison. Where the two cannot be
-compared, only the floors are checked, except that a model made from the sample never replaces one made from other data.
+got worse, and something was gained; with nothing gained the champion is kept. Data is a gain only where it grew: other,
+fewer or older records are none. Records that the champion was not judged on are looked at by themselves, because wrong
+labels hurt both models alike and so hide in a comparison. What an earlier champion refused is refused by its
+successors. Where the two cannot be compared, only the floors are checked; that replaces nothing but a model made from
+the sample, unless a person says so.
 
 A new rule is a `Reason` here; what it weighs is measured in `gate.py` and has its limit in `params.yaml`.
 """
@@ -11,11 +13,24 @@ A new rule is a `Reason` here; what it weighs is measured in `gate.py` and has i
 from dataclasses import replace
 
 from pipeline.intervals import Pairs, binomial_cdf
-from pipeline.judge.verdict import Candidate, ChallengerFigures, Guards, NewRecords, Outcome, Reason, Verdict
+from pipeline.judge.verdict import (
+    Candidate,
+    ChallengerFigures,
+    Circumstances,
+    Guards,
+    NewRecords,
+    Outcome,
+    PairedAnswers,
+    Reason,
+    Verdict,
+)
 from pipeline.params import GateParams
 
 ROUNDING = 1e-9
 """What doubles may add to a difference of two shares that is exactly the tolerance."""
+
+NOTHING_ELSE = Circumstances()
+GAIN = "gain"
 
 SAME = Reason("model", True, "the champion's", "another graph", "the challenger is the champion, byte by byte")  # noqa: FBT003  a row
 
@@ -24,9 +39,9 @@ def decide(
     challenger: Candidate,
     reached: ChallengerFigures,
     champion: Candidate | None,
-    pairs: Pairs | None,
+    answers: PairedAnswers | None,
     params: GateParams,
-    new_records: NewRecords | None = None,
+    circumstances: Circumstances = NOTHING_ELSE,
 ) -> Verdict:
     """The verdict on a challenger.
 
@@ -34,13 +49,14 @@ def decide(
         challenger: The model to judge, with guards.
         reached: Its other figures.
         champion: The model that ships now, if any.
-        pairs: Their answers to the same records; needed only where `comparison_obstacle` is None.
+        answers: Their answers to the same records; needed only where `comparison_obstacle` is None.
         params: Margin, confidence, tolerance and floors.
-        new_records: The same answers, the champion's own records apart from new ones; None where that is not known.
+        circumstances: What decides besides.
     """
     verdict = Verdict(
-        outcome="unchanged",
-        text=f"Unchanged: {SAME.text}",
+        outcome="kept",
+        promotes=False,
+        text=f"Kept: {SAME.text}",
         reasons=(SAME,),
         challenger=challenger.version,
         champion=champion.version if champion else None,
@@ -49,35 +65,55 @@ def decide(
     )
     if verdict.champion_sha256 == verdict.challenger_sha256:
         return verdict
-    reasons, lower = floor_reasons(challenger, reached, params), None
-    if why := comparison_obstacle(challenger, champion):
-        reasons += (why,)
-    else:
-        assert champion is not None  # noqa: S101  comparison_obstacle says so; mypy cannot know
-        assert pairs is not None  # noqa: S101  for mypy
-        reasons += comparison_reasons(challenger, champion, pairs, params)
-        if challenger.data_sha256 != champion.data_sha256:
-            reasons += new_records_reasons(new_records, params)
-        lower = pairs.lower_bound(params.confidence)
-        verdict = replace(verdict, pairs=pairs, new_records=new_records, difference=pairs.difference, lower_bound=lower)
-    outcome, text = _outcome(reasons, lower)
-    return replace(verdict, outcome=outcome, text=text, reasons=reasons)
+    reasons = floor_reasons(challenger, reached, params)
+    if champion and circumstances.refused_by is not None:
+        reasons += (_refused_before(circumstances.refused_by, champion),)
+    if obstacle := comparison_obstacle(challenger, champion, circumstances.not_asked):
+        reasons += (obstacle,)
+        outcome, promotes, text = _refused(reasons) or _floors_only(champion, obstacle, circumstances)
+        return replace(verdict, outcome=outcome, promotes=promotes, text=text, reasons=reasons)
+    assert champion is not None  # noqa: S101  comparison_obstacle says so; mypy cannot know
+    assert answers is not None  # noqa: S101  for mypy
+    reasons += comparison_reasons(challenger, champion, answers, params)
+    pairs, lower = answers.pairs, answers.pairs.lower_bound(params.confidence)
+    outcome, promotes, text = _refused(reasons) or _compared(reasons, lower)
+    return replace(
+        verdict,
+        outcome=outcome,
+        promotes=promotes,
+        text=text,
+        reasons=reasons,
+        pairs=pairs,
+        new_records=answers.new_records,
+        difference=pairs.difference,
+        lower_bound=lower,
+    )
 
 
-def comparison_obstacle(challenger: Candidate, champion: Candidate | None) -> Reason | None:
+def comparison_obstacle(challenger: Candidate, champion: Candidate | None, not_asked: str = "") -> Reason | None:
     """Why the two are not compared record by record, as a reason that may itself refuse; None if they are."""
-    if champion is None:
+    if not_asked:
+        why = not_asked
+    elif champion is None:
         why = "there is no champion yet"
     elif challenger.source == "sample" and champion.source != "sample":
         text = "a model made from the sample never replaces one made from other data"
         return Reason("source", ok=False, value=challenger.source, needed="not sample", text=text)
-    elif champion.contract != challenger.contract:
-        why = f"champion version {champion.version} was made for another contract and cannot answer these records"
     elif champion.source == "sample" and challenger.source != "sample":
         why = f"champion version {champion.version} was made from the sample"
+    elif champion.contract != challenger.contract:
+        why = f"champion version {champion.version} was made for another contract and cannot answer these records"
     else:
         return None
-    return Reason("comparison", None, None, "the floors", f"{why}: only the floors are checked")
+    return Reason("comparison", None, None, "the floors", why)
+
+
+def _refused_before(refused_by: int, champion: Candidate) -> Reason:
+    text = (
+        f"it was refused against champion version {refused_by}, and version {champion.version} is that one's "
+        "successor; `pipeline registry promote` makes it champion by hand"
+    )
+    return Reason("refused before", ok=False, value=None, needed="no refusal by an earlier champion", text=text)
 
 
 def floor_reasons(challenger: Candidate, reached: ChallengerFigures, params: GateParams) -> tuple[Reason, ...]:
@@ -98,27 +134,58 @@ def floor_reasons(challenger: Candidate, reached: ChallengerFigures, params: Gat
 
 
 def comparison_reasons(
-    challenger: Candidate, champion: Candidate, pairs: Pairs, params: GateParams
+    challenger: Candidate, champion: Candidate, answers: PairedAnswers, params: GateParams
 ) -> tuple[Reason, ...]:
-    """Not worse on the same records, no guard worse, and something gained."""
+    """Not worse on the same records, no guard worse, new records that can be learnt, and what was gained."""
     assert challenger.guards is not None  # noqa: S101  for mypy
     assert champion.guards is not None  # noqa: S101  it answered, or there would be no pairs
-    lower = pairs.lower_bound(params.confidence)
+    pairs, lower = answers.pairs, answers.pairs.lower_bound(params.confidence)
     text = (
         f"{_bound_in_words(lower, params)}; of {pairs.total} records only the challenger is right on "
         f"{pairs.only_challenger}, only the champion on {pairs.only_champion}"
     )
     not_worse = Reason("not worse", lower > -params.margin, lower, f"> {-params.margin:+.4f}", text)
     guard_reasons, better = _guard_reasons(challenger.guards, champion.guards, params.guard_tolerance)
+    other_data = challenger.data_sha256 != champion.data_sha256
+    grew, data = _growth(answers.new_records) if other_data else (False, "")
     gains = [
         *([f"the lower bound {lower:+.4f} is above 0"] if lower > 0 else []),
         *better,
-        *(["it was trained on other data"] if challenger.data_sha256 != champion.data_sha256 else []),
+        *([data] if grew else []),
     ]
-    tie = f"not clearly better (lower bound {lower:+.4f}, needed above 0), so the champion stays"
-    gained = "gained: " + "; ".join(gains) if gains else tie
-    needed = "better, a better guard, or other data"
-    return (not_worse, *guard_reasons, Reason("gain", bool(gains), None, needed, gained))
+    nothing = "; ".join([_tie(pairs, params), *([data] if data else [])])
+    gained = "gained: " + "; ".join(gains) if gains else nothing
+    needed = "clearly better, a better guard, or the champion's records and more"
+    return (
+        not_worse,
+        *guard_reasons,
+        *(new_records_reasons(answers.new_records, params) if other_data else ()),
+        Reason(GAIN, True if gains else None, None, needed, gained),
+    )
+
+
+def _growth(new_records: NewRecords | None) -> tuple[bool, str]:
+    """Whether the data is the champion's and more of it, and the two numbers in words."""
+    if new_records is None:
+        return False, "other data is no gain where the champion's records are not known"
+    now, before = (new_records.known.total + count for count in (new_records.records, new_records.missing))
+    if new_records.missing:
+        return False, f"{now} records, without {new_records.missing} of the champion's {before}: no gain"
+    if not new_records.records:
+        return False, f"{now} records, all of them among the champion's {before}: no gain"
+    return True, f"{now} records, all of the champion's {before} among them"
+
+
+def _tie(pairs: Pairs, params: GateParams) -> str:
+    """That neither is clearly better, with what would have been."""
+    more = range(pairs.only_challenger + 1, pairs.total - pairs.only_champion + 1)
+    enough = (n for n in more if replace(pairs, only_challenger=n).lower_bound(params.confidence) > 0)
+    least = next(enough, None)
+    return (
+        f"not clearly better: only the challenger is right on {pairs.only_challenger} records"
+        f"{f' ({least} would do)' if least else ''}, only the champion on {pairs.only_champion}; "
+        f"no guard rose by more than {params.guard_tolerance:.4f}"
+    )
 
 
 def _bound_in_words(lower: float, params: GateParams) -> str:
@@ -195,10 +262,31 @@ def _unmeasured(rule: str, name: str, needed: str) -> Reason:
     return Reason(rule, None, None, needed, f"{name}: not measurable on these records")
 
 
-def _outcome(reasons: tuple[Reason, ...], lower: float | None) -> tuple[Outcome, str]:
-    """Any reason that does not hold refuses; only a lower bound above zero is called better."""
-    if failed := [reason.text for reason in reasons if reason.ok is False]:
-        return "refused", "Refused: " + "; ".join(failed)
-    if lower is None:
-        return "promoted", "Promoted: floors hold"
-    return "promoted", f"Promoted: {'better' if lower > 0 else 'not worse'} than the champion"
+def _refused(reasons: tuple[Reason, ...]) -> tuple[Outcome, bool, str] | None:
+    """Any reason that does not hold refuses."""
+    failed = [reason.text for reason in reasons if reason.ok is False]
+    return ("refused", False, "Refused: " + "; ".join(failed)) if failed else None
+
+
+def _compared(reasons: tuple[Reason, ...], lower: float) -> tuple[Outcome, bool, str]:
+    """Only a lower bound above zero is called better."""
+    gain = next(reason for reason in reasons if reason.name == GAIN)
+    if not gain.ok:
+        return "kept", False, f"Kept: the champion stays, the challenger is {gain.text}"
+    if lower > 0:
+        return "promoted", True, "Promoted: better than the champion"
+    return "promoted", True, f"Promoted: not worse than the champion; {gain.text}"
+
+
+def _floors_only(
+    champion: Candidate | None, obstacle: Reason, circumstances: Circumstances
+) -> tuple[Outcome, bool, str]:
+    """The floors alone make a champion where there is none to protect, else only on a person's word."""
+    text = f"Floors only: they hold; {obstacle.text}"
+    if circumstances.not_asked:
+        return "floors only", False, f"{text}; the champion stays"
+    if champion is None or champion.source == "sample":
+        return "floors only", True, text
+    if circumstances.floors_only:
+        return "floors only", True, f"{text}; replaced on a person's word: {circumstances.floors_only}"
+    return "floors only", False, f"{text}; it stays until a person runs `pipeline gate --floors-only WHY`"
