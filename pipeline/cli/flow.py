@@ -154,6 +154,6 @@ def gate(
         verdict = judge_and_move(result, parameters, registry, floors_only=floors_only, shared=shared)
     out.print(show.verdict(verdict))
     if verdict.promotes and not dry_run and registry.is_shared and not shared:
-        say(not_moved(registry.place))
+        say(not_moved(registry.whose))
     if verdict.outcome == "refused":
         raise GateRefusal("the challenger is not promoted; the champion stays")

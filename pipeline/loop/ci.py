@@ -36,7 +36,6 @@ from pipeline.report.snapshot import of_revision, of_tree
 
 if TYPE_CHECKING:
     from pipeline.judge.verdict import Verdict
-    from pipeline.model.result import Result
     from pipeline.registry import Registry
 
 ATTEMPTS = 3
@@ -130,12 +129,18 @@ def judge(
     """
     from pipeline.judge import gate
     from pipeline.model.result import result_of
+    from pipeline.registry.remote_store import pull
 
-    result = result_of(layout(), params)
+    registry, result = _registry(), result_of(layout(), params)
     not_asked = "a model made from the sample is not compared with the champion" if is_sample() else ""
     if not not_asked:
         try:
-            outcome = _judged(result, params, store, floors_only, progress)
+            if store:
+                progress(f"pull the registry from {store}", 0, 1)
+                pull(registry.store, store)
+            progress("gate: challenger against champion, a dry run", 0, 1)
+            verdict = gate.judge(result, params, registry, floors_only=floors_only)
+            outcome = _outcome(verdict, params, registry, progress)
         except RegistryError as error:
             say(f"the champion cannot be read, so only the floors are checked: {error}")
             not_asked = f"the champion cannot be read ({str(error).splitlines()[0]})"
@@ -143,19 +148,6 @@ def judge(
         outcome = GateOutcome(gate.judge_by_floors(result, params, not_asked), None, None)
     write_json(layout().verdict, outcome.verdict.as_json())
     return outcome
-
-
-def _judged(result: "Result", params: Params, store: str | None, floors_only: str, progress: Progress) -> GateOutcome:
-    from pipeline.judge import gate
-    from pipeline.registry.remote_store import pull
-
-    registry = _registry()
-    if store:
-        progress(f"pull the registry from {store}", 0, 1)
-        pull(registry.store, store)
-    progress("gate: challenger against champion, a dry run", 0, 1)
-    verdict = gate.judge(result, params, registry, floors_only=floors_only)
-    return _outcome(verdict, params, registry, progress)
 
 
 def publish(

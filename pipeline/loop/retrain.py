@@ -34,7 +34,7 @@ class RetrainResult:
     Attributes:
         before: The number of the champion before it, if there was one, and its figures if they are of the same records.
         champion: The present champion.
-        place: Whose registry it is, in words.
+        whose: Whose registry it is, in words.
         moved: Whether the champion was moved.
         uncommitted: Files of the result that differ from the last commit; None where nothing was ever committed.
     """
@@ -46,7 +46,7 @@ class RetrainResult:
     verdict: "Verdict"
     before: tuple[int, dict[str, float]] | None
     champion: Champion | None
-    place: str
+    whose: str
     moved: bool
     uncommitted: tuple[str, ...] | None
 
@@ -154,7 +154,7 @@ def judge(
         verdict=verdict,
         before=before,
         champion=exported,
-        place=registry.place,
+        whose=registry.whose,
         moved=verdict.promotes and not registry.is_shared,
         uncommitted=uncommitted(*RESULT_FILES),
     )

@@ -45,7 +45,7 @@ class Registry(Catalogue):
         return self.store.database is None
 
     @property
-    def place(self) -> str:
+    def whose(self) -> str:
         """Whose registry it is, in words and without a secret."""
         if self.store.database is None:
             return f"the registry at {urlsplit(self.store.shown_uri)._replace(query='', fragment='').geturl()}"

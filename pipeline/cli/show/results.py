@@ -142,22 +142,22 @@ def predicted(done: "PredictionSummary") -> RenderableType:
     return Group(shown, Text("\n".join(lines)))
 
 
-def not_moved(place: str) -> str:
+def not_moved(whose: str) -> str:
     """That the champion of a shared registry stays although the verdict promotes, and which command moves it."""
-    return f"Not moved: others share the champion of {place}. `pipeline gate --shared` moves it."
+    return f"Not moved: others share the champion of {whose}. `pipeline gate --shared` moves it."
 
 
 def _champion_line(done: "RetrainResult", before: int | None) -> str:
     champion = done.champion
-    stays = f"\n{not_moved(done.place)}" if done.verdict.promotes and not done.moved else ""
+    stays = f"\n{not_moved(done.whose)}" if done.verdict.promotes and not done.moved else ""
     if champion is None:
-        return f"none yet in {done.place}{stays or ': no model has passed the gate'}"
+        return f"none yet in {done.whose}{stays or ': no model has passed the gate'}"
     was = f" (was version {before})" if before not in {None, champion.version} else ""
     probability = champion.probabilities[champion.prediction]
     record = champion.record
     who = f"{record['Gender']}, {record['Age']:g} years, {record['Height']:g} m, {record['Weight']:g} kg"
     return (
-        f"version {champion.version}{was} of {done.place}{stays}\nexported to {champion.folder.model}\n"
+        f"version {champion.version}{was} of {done.whose}{stays}\nexported to {champion.folder.model}\n"
         f"example: {who} -> {champion.prediction} ({probability:.1%})"
     )
 

@@ -83,7 +83,7 @@ def test_the_champion_that_others_share_is_moved_only_by_choice(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Registry, "is_shared", True)
-    monkeypatch.setattr(Registry, "place", "the registry at https://mlflow.example.org")
+    monkeypatch.setattr(Registry, "whose", "the registry at https://mlflow.example.org")
     held = gate()
     assert (held.exit_code, registry.champion(NAME), registry.history(NAME)) == (0, None, ())
     assert (

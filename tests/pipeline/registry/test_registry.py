@@ -96,7 +96,7 @@ def test_a_rollback_goes_past_refusals(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "shared", "place"),
+    ("uri", "shared", "whose"),
     [
         ("sqlite:///mlflow.db", False, "this machine's registry (mlflow.db)"),
         ("sqlite:///runs/sample/mlflow.db", False, "this machine's registry (runs/sample/mlflow.db)"),
@@ -111,11 +111,11 @@ def test_a_rollback_goes_past_refusals(registry: Registry) -> None:
     ],
 )
 def test_a_registry_says_whose_it_is_and_no_secret(
-    uri: str, shared: bool, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    uri: str, shared: bool, whose: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     registry = Registry(uri)
-    assert (registry.is_shared, registry.place) == (shared, place)
+    assert (registry.is_shared, registry.whose) == (shared, whose)
 
 
 def test_rollback_goes_back_one_champion_and_no_further_than_the_first(registry: Registry) -> None:
