@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import DEFAULT_PARAMS, LOOK, ParamsFile, StoreUrl, load_params
+from pipeline.cli.options import DEFAULT_PARAMS, FLOORS_ONLY, LOOK, ParamsFile, StoreUrl, load_params
 from pipeline.errors import GateRefusal, NotPublishedError, SourceError
 from pipeline.files import Layout
 from pipeline.github import actions
@@ -69,6 +69,7 @@ def repro(publish: Publish = False, params: ParamsFile = DEFAULT_PARAMS) -> None
 def judge(
     publish: Publish = False,
     why: Annotated[str, typer.Option(envvar="REASON", help="The reason, for the registry's history.")] = "",
+    floors_only: Annotated[str, typer.Option(envvar="FLOORS_ONLY", metavar="WHY", help=FLOORS_ONLY)] = "",
     store: StoreUrl = None,
     params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
@@ -87,14 +88,20 @@ def judge(
             annotate(
                 "warning", "The registry is lost with this runner: set the variable REGISTRY_URL", title="registry"
             )
-        outcome = ci.publish(loaded, store or None, why, progress)
+        outcome = ci.publish(loaded, store or None, why, progress, floors_only=floors_only)
     else:
-        outcome = ci.judge(loaded, store or None, lambda line: annotate("notice", line, title="registry"), progress)
+
+        def notice(line: str) -> None:
+            annotate("notice", line, title="registry")
+
+        outcome = ci.judge(loaded, store or None, notice, progress, floors_only=floors_only)
     Console(width=160).print(verdict(outcome.verdict))
     actions.hand_on(outcome.as_outputs())
     if outcome.verdict.outcome == "refused":
         annotate("error", outcome.verdict.text, title="gate")
         raise GateRefusal("the challenger is not promoted; the champion stays")
+    if outcome.verdict.outcome != "promoted":
+        annotate("notice", outcome.verdict.text, title="gate")
 
 
 @app.command()

@@ -14,6 +14,7 @@ ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters.")]
 StoreUrl = Annotated[
     str | None, typer.Option("--store", envvar="REGISTRY_URL", help="Where the registry is kept: s3://bucket/prefix.")
 ]
+FLOORS_ONLY = "Let the floors alone replace a champion of another contract, for this reason; it stays in the history."
 Jobs = Annotated[int, typer.Option("--jobs", help="Processor cores to use; -1 is all. Changes nothing but the time.")]
 
 LOOK: dict[str, Any] = {

@@ -149,14 +149,14 @@ def rollback(name: Name, why: Why = "", as_json: Json = False) -> None:
 
 @app.command()
 def history(name: Name, as_json: Json = False) -> None:
-    """Who moved what, when and why, the first move first.
+    """Who moved what, when and why, and what the gate refused, the oldest first.
 
     Example: pipeline registry history obesity_classifier
     """
     from pipeline.cli.show import registry as show_registry
 
     moves = _registry().history(name)
-    empty = f"Nothing was promoted or rolled back in {name} yet."
+    empty = f"Nothing was promoted, refused or rolled back in {name} yet."
     answer([move.as_json() for move in moves], show_registry.history(name, moves) if moves else empty, as_json)
 
 

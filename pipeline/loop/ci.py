@@ -88,20 +88,37 @@ def repro(params: Params, say: Callable[[str], None], *, publish: bool) -> str |
 
 @dataclass(frozen=True)
 class GateOutcome:
-    """The verdict, and the champion that it leaves: its number and the SHA-256 of its graph, None without one."""
+    """The verdict, and the champion that it leaves: its number and the SHA-256 of its graph, None without one.
+
+    Without one also where the champion was not asked.
+    """
 
     verdict: "Verdict"
     champion: int | None
     sha256: str | None
 
+    @property
+    def made(self) -> bool:
+        """Whether the champion's graph is byte for byte the one that this run made; only then may main sign it."""
+        return self.sha256 == self.verdict.challenger_sha256
+
     def as_outputs(self) -> dict[str, str]:
-        """The outputs that train.yml hands to its caller."""
-        champion = "" if self.champion is None else str(self.champion)
-        return {"outcome": self.verdict.outcome, "champion": champion, "sha256": self.sha256 or ""}
+        """The outputs that the job hands to the ones after it."""
+        return {
+            "outcome": self.verdict.outcome,
+            "champion": "" if self.champion is None else str(self.champion),
+            "sha256": self.sha256 or "",
+            "made": "yes" if self.made else "",
+        }
 
 
 def judge(
-    params: Params, store: str | None, say: Callable[[str], None], progress: Progress = no_progress
+    params: Params,
+    store: str | None,
+    say: Callable[[str], None],
+    progress: Progress = no_progress,
+    *,
+    floors_only: str = "",
 ) -> GateOutcome:
     """What the gate would say; nothing but `layout().verdict` is written.
 
@@ -110,25 +127,34 @@ def judge(
         store: Where the registry is kept between runs, if anywhere; if it cannot be read, only the floors are checked.
         say: Called with why only the floors are checked.
         progress: Called with progress.
+        floors_only: A person's reason to let the floors decide where the contract changed; empty for none.
     """
     from pipeline.judge import gate
     from pipeline.model.result import result_of
     from pipeline.registry.remote_store import pull
 
-    registry = _registry()
-    if store and not is_sample():
-        progress(f"pull the registry from {store}", 0, 1)
+    registry, result = _registry(), result_of(layout(), params)
+    not_asked = "a model made from the sample is not compared with the champion" if is_sample() else ""
+    if not not_asked:
         try:
-            pull(registry.store, store)
+            if store:
+                progress(f"pull the registry from {store}", 0, 1)
+                pull(registry.store, store)
+            progress("gate: challenger against champion, a dry run", 0, 1)
+            verdict = gate.judge(result, params, registry, floors_only=floors_only)
+            outcome = _outcome(verdict, params, registry, progress)
         except RegistryError as error:
-            say(f"the registry cannot be read, so there is no champion to compare with: {error}")
-    progress("gate: challenger against champion, a dry run", 0, 1)
-    verdict = gate.run(result_of(layout(), params), params, registry, dry_run=True)
-    write_json(layout().verdict, verdict.as_json())
-    return _outcome(verdict, params, registry, progress)
+            say(f"the champion cannot be read, so only the floors are checked: {error}")
+            not_asked = f"the champion cannot be read ({str(error).splitlines()[0]})"
+    if not_asked:
+        outcome = GateOutcome(gate.judge_by_floors(result, params, not_asked), None, None)
+    write_json(layout().verdict, outcome.verdict.as_json())
+    return outcome
 
 
-def publish(params: Params, store: str | None, why: str, progress: Progress = no_progress) -> GateOutcome:
+def publish(
+    params: Params, store: str | None, why: str, progress: Progress = no_progress, *, floors_only: str = ""
+) -> GateOutcome:
     """Register the result, let the gate decide, and push data, models and registry to where they are kept.
 
     A run that loses the race for the registry takes it as it is now, and decides again.
@@ -138,6 +164,7 @@ def publish(params: Params, store: str | None, why: str, progress: Progress = no
         store: Where the registry is kept between runs; None where MLFLOW_TRACKING_URI names a server.
         why: The reason, for the registry's history.
         progress: Called with progress.
+        floors_only: A person's reason to let the floors decide where the contract changed; empty for none.
 
     Raises:
         SourceError: The results are the sample's.
@@ -148,7 +175,7 @@ def publish(params: Params, store: str | None, why: str, progress: Progress = no
     dvc_push(progress)
     for attempt in range(ATTEMPTS):
         try:
-            return _published(params, store, why, progress, again=attempt > 0)
+            return _published(params, store, why, progress, floors_only, again=attempt > 0)
         except RaceLostError:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -156,7 +183,9 @@ def publish(params: Params, store: str | None, why: str, progress: Progress = no
     raise AssertionError  # pragma: no cover  the last attempt returns or raises
 
 
-def _published(params: Params, store: str | None, why: str, progress: Progress, *, again: bool) -> GateOutcome:
+def _published(
+    params: Params, store: str | None, why: str, progress: Progress, floors_only: str, *, again: bool
+) -> GateOutcome:
     from pipeline.judge import gate
     from pipeline.judge.register import register
     from pipeline.model.result import result_of
@@ -170,7 +199,7 @@ def _published(params: Params, store: str | None, why: str, progress: Progress, 
     result = result_of(layout(), params)
     register(result, params, registry=registry)
     progress("gate: challenger against champion", 0, 1)
-    verdict = gate.run(result, params, registry, why=why)
+    verdict = gate.run(result, params, registry, why=why, floors_only=floors_only, shared=True)
     if store:
         progress(f"push the registry to {store}", 0, 1)
         push(registry.store, store)

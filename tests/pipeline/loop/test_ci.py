@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 
 from pipeline import params as parameters
 from pipeline.errors import NotPublishedError, RaceLostError, SourceError
-from pipeline.files import Layout
+from pipeline.files import Layout, file_digest, read_json
+from pipeline.judge.verdict import Verdict
 from pipeline.loop import ci
 from pipeline.loop.lock import HANDED_OVER
 from pipeline.registry import Registry, remote_store
@@ -62,7 +64,7 @@ def test_a_run_that_loses_the_race_takes_the_registry_as_it_is_and_decides_again
 
     published = ci.publish(parameters.load(), store, "a test", meanwhile)
     assert steps.count("another run was first: decide again") == 1
-    assert (published.verdict.outcome, published.champion) == ("unchanged", 1)
+    assert (published.verdict.outcome, published.champion) == ("kept", 1)
     (version,) = Registry(f"sqlite:///{project}/mlflow.db").versions(NAME)
     assert "liked" in version.aliases
 
@@ -90,6 +92,79 @@ def test_nothing_made_from_the_sample_is_published(project: Path) -> None:
     assert ci.is_sample()
     with pytest.raises(SourceError, match="nothing made from the sample is published"):
         ci.publish(parameters.load(), None, "a test")
+
+
+def test_the_champion_that_this_run_made_is_named_with_its_digest_and_may_be_signed_again(project: Path) -> None:
+    made = file_digest(Layout(project).model)
+    first = ci.publish(parameters.load(), None, "a test")
+    assert first.as_outputs() == {"outcome": "floors only", "champion": "1", "sha256": made, "made": "yes"}
+    again = ci.publish(parameters.load(), None, "a test")
+    assert again.as_outputs() == {"outcome": "kept", "champion": "1", "sha256": made, "made": "yes"}
+
+
+def test_a_champion_that_another_run_made_is_not_to_be_signed() -> None:
+    kept = Verdict(
+        "kept",
+        promotes=False,
+        text="",
+        reasons=(),
+        challenger=2,
+        champion=1,
+        challenger_sha256="b" * 64,
+        champion_sha256="a" * 64,
+    )
+    assert ci.GateOutcome(kept, 1, "a" * 64).as_outputs()["made"] == ""
+    assert ci.GateOutcome(replace(kept, outcome="promoted", promotes=True), 2, "b" * 64).as_outputs()["made"] == "yes"
+    assert ci.GateOutcome(kept, None, None).as_outputs() == {
+        "outcome": "kept",
+        "champion": "",
+        "sha256": "",
+        "made": "",
+    }
+
+
+def test_a_champion_that_cannot_be_read_leaves_the_floors_alone_and_promotes_nothing(
+    project: Path, aws_environment: str
+) -> None:
+    del aws_environment
+    said = list[str]()
+    outcome = ci.judge(parameters.load(), "s3://nobody-has-this-bucket/registry", said.append)
+    assert (outcome.verdict.outcome, outcome.verdict.promotes, outcome.champion) == ("floors only", False, None)
+    assert outcome.verdict.text.startswith("Floors only: they hold; the champion cannot be read (")
+    assert outcome.verdict.text.endswith("; the champion stays")
+    assert len(said) == 1
+    written = read_json(Layout(project).verdict, "")
+    assert (written["outcome"], written["promotes"], written["champion_sha256"]) == ("floors only", False, None)
+
+
+def test_a_dry_run_on_the_sample_asks_no_champion(project: Path) -> None:
+    shutil.copytree(project / "reports", project / "runs/sample/reports")
+    shutil.copytree(project / "models", project / "runs/sample/models")
+    shutil.copytree(project / "data/processed", project / "runs/sample/data/processed")
+    (project / Layout().raw).unlink()
+    outcome = ci.judge(parameters.load(), None, print)
+    assert (outcome.verdict.outcome, outcome.verdict.promotes, outcome.made) == ("floors only", False, False)
+    assert "a model made from the sample is not compared with the champion; the champion stays" in outcome.verdict.text
+
+
+def test_publishing_over_a_champion_of_another_contract_needs_a_persons_word(project: Path) -> None:
+    del project
+    params = parameters.load()
+    ci.publish(params, None, "the first")
+    registry = Registry()
+    with registry.store.client() as client:
+        for tag, value in {"model_sha256": "0" * 64, "contract": "another"}.items():
+            client.set_model_version_tag(NAME, "1", tag, value)
+    params = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"resamples": 99})})
+
+    held = ci.publish(params, None, "push")
+    assert (held.verdict.outcome, held.verdict.promotes, held.champion) == ("floors only", False, 1)
+    assert ci.judge(params, None, print, floors_only="a column went").verdict.promotes
+    said = ci.publish(params, None, "push", floors_only="a column went")
+    assert (said.verdict.outcome, said.verdict.promotes, said.champion) == ("floors only", True, 2)
+    why = registry.history(NAME)[-1].why
+    assert why.startswith("push. Floors only: they hold; champion version 1 was made for another contract")
+    assert why.endswith("; replaced on a person's word: a column went")
 
 
 def commit(*files: str) -> None:
