@@ -117,7 +117,8 @@ def judge(
     if store and not is_sample():
         progress(f"pull the registry from {store}", 0, 1)
         try:
-            pull(registry.store, store)
+            if not pull(registry.store, store).sequence:
+                say(f"no model was ever pushed to {store}, so there is no champion to compare with")
         except RegistryError as error:
             say(f"the registry cannot be read, so there is no champion to compare with: {error}")
     progress("gate: challenger against champion, a dry run", 0, 1)
@@ -126,7 +127,9 @@ def judge(
     return _outcome(verdict, params, registry, progress)
 
 
-def publish(params: Params, store: str | None, why: str, progress: Progress = no_progress) -> GateOutcome:
+def publish(
+    params: Params, store: str | None, why: str, say: Callable[[str], None], progress: Progress = no_progress
+) -> GateOutcome:
     """Register the result, let the gate decide, and push data, models and registry to where they are kept.
 
     A run that loses the race for the registry takes it as it is now, and decides again.
@@ -135,15 +138,17 @@ def publish(params: Params, store: str | None, why: str, progress: Progress = no
         params: The parameters.
         store: Where the registry is kept between runs; None where MLFLOW_TRACKING_URI names a server.
         why: The reason, for the registry's history.
+        say: Called with why data and models were not pushed, if there are no credentials for it.
         progress: Called with progress.
 
     Raises:
-        SourceError: The results are the sample's.
+        SourceError: The results are the sample's, or DVC's remote refuses them.
         RaceLostError: Another run was first, every time.
     """
     if is_sample():
         raise SourceError(f"nothing made from the sample is published; there is no {Layout().raw}")
-    dvc_push(progress)
+    if not_pushed := dvc_push(progress):  # dvc.lock proves the result, also where its files are not kept
+        say(f"{not_pushed}. The model is published all the same; nobody else can fetch its data from DVC")
     for attempt in range(ATTEMPTS):
         try:
             return _published(params, store, why, progress, again=attempt > 0)
@@ -171,7 +176,7 @@ def _published(params: Params, store: str | None, why: str, progress: Progress, 
     verdict = gate.run(result, params, registry, why=why)
     if store:
         progress(f"push the registry to {store}", 0, 1)
-        push(registry.store, store)
+        push(registry.store, store, move_champion=True)
     return _outcome(verdict, params, registry, progress)
 
 
