@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -385,6 +386,25 @@ def test_a_writer_that_is_killed_half_way_leaves_the_remote_and_the_clone_as_the
     assert done.returncode == -9
     assert (snapshot(remote), snapshot(clone)) == before
     assert write(b"2")
+
+
+def test_the_history_is_cut_off_by_the_commands_in_the_decision_and_the_registry_goes_on(
+    clone: Path, remote: Path, tmp_path: Path
+) -> None:
+    assert clone.is_dir()
+    first, second = write(b"1"), write(b"2")
+    text = (ROOT / "docs/decisions/0018-github-keeps-the-registry.md").read_text(encoding="utf-8")
+    (commands,) = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
+    identity = {f"GIT_{who}_{what}": "me@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    script = commands.replace("ADDRESS", str(remote))
+    subprocess.run(["bash", "-euc", script], cwd=tmp_path, env=os.environ | identity, check=True)
+    assert git(remote, "rev-list", "--count", REF) == "1"
+    with open_place("git:origin") as place:
+        stored = place.get("state.json")
+        assert stored
+        assert stored[0] == b"2"
+        assert stored[1] not in {first, second}
+    assert write(b"3")
 
 
 def test_nothing_is_left_in_the_temporary_folder(clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
