@@ -72,8 +72,8 @@ class GitRef:
     def _push(self, commit: str) -> str | None:
         """Move the ref from the commit that was read to a new one.
 
-        The push is not forced: the new commit's parent is the one that the lease expects. The lease adds that a ref
-        that was deleted meanwhile is not brought back.
+        Nothing is forced over another state: the new commit's parent is the one that the lease expects. To git's own
+        rule, that a push without a lease must fast-forward, it adds that a ref which is gone is not made again.
         """
         lease = f"--force-with-lease={REF}:{self._commit or ''}"
         for attempt in range(_TRIES):

@@ -66,7 +66,7 @@ class GitRemote:
     def __init__(self, address: str, url: str, folder: Path, clone: Path) -> None:
         self._url = url
         fetched, pushed = _addresses(address, clone)
-        self._secrets, headers = _token(fetched)
+        self._secrets, headers = _token()
         settings = [
             *_settings_of(clone),
             (f"remote.{_REMOTE}.url", fetched),
@@ -150,14 +150,14 @@ def _settings_of(clone: Path) -> list[tuple[str, str]]:
     return [("include.path", str((clone / os.fsdecode(file).rstrip("\n")).resolve()))] if file else []
 
 
-def _token(address: str) -> tuple[tuple[str, ...], list[tuple[str, str]]]:
-    """On a runner, GITHUB_TOKEN for GitHub's own address: what must not be shown, and the settings that send it.
+def _token() -> tuple[tuple[str, ...], list[tuple[str, str]]]:
+    """On a runner, what must not be shown of GITHUB_TOKEN, and the settings with which git sends it to GitHub only.
 
     A checkout may have left such a header already, and GitHub refuses two: https://github.com/actions/checkout/issues/162.
     So an empty one comes first, which to git means none.
     """
     server, token = os.environ.get("GITHUB_SERVER_URL", "").rstrip("/"), os.environ.get("GITHUB_TOKEN", "")
-    if not token or not server.startswith("https://") or not address.startswith(f"{server}/"):
+    if not token or not server.startswith("https://"):
         return (), []
     basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
     key = f"http.{server}/.extraheader"
