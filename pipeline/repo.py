@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -28,6 +28,8 @@ _BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
 _PATIENCE = 20.0
 """Seconds that an interrupted stage may take to end; one that was started with SIGINT ignored does not see it."""
 _NO_GIT = 127
+_NO_CREDENTIALS = {"NoCredentialsError", "ProfileNotFound"}
+"""What S3's client raises on a machine that has no credentials, or not the profile that .dvc/config names."""
 _SHELL_SIGNALS = 128
 """What a shell adds to the number of the signal that ended its command."""
 
@@ -38,7 +40,7 @@ def git(*arguments: str, root: Path = Path()) -> bytes:
     Raises:
         GitError: It fails, or there is no git; the text is git's own reason, which names the remedy.
     """
-    done = _git(arguments, root)
+    done = run_git(*arguments, root=root)
     if done.returncode:
         raise GitError(f"git {arguments[0]}: {_reason(done)}")
     return done.stdout
@@ -50,20 +52,30 @@ def git_or_none(*arguments: str, root: Path = Path()) -> bytes | None:
     Raises:
         GitError: There is a repository that git refuses to read, as one that another user owns.
     """
-    done = _git(arguments, root)
+    done = run_git(*arguments, root=root)
     if done.returncode == 0:
         return done.stdout
-    repository = _git(("rev-parse", "--git-dir"), root)
+    repository = run_git("rev-parse", "--git-dir", root=root)
     if repository.returncode not in {0, _NO_GIT} and b"not a git repository" not in repository.stderr:
         raise GitError(f"git {arguments[0]}: {_reason(repository)}")
     return None
 
 
-def _git(arguments: tuple[str, ...], root: Path) -> "subprocess.CompletedProcess[bytes]":
+def run_git(
+    *arguments: str, root: Path = Path(), stdin: bytes | None = None, environment: Mapping[str, str] = os.environ
+) -> "subprocess.CompletedProcess[bytes]":
+    """How a git command ends and what it prints; 127 where there is no git.
+
+    Args:
+        arguments: The command; never a secret, which every user of the machine could read there.
+        root: Where it runs.
+        stdin: What it reads; None: what this process reads.
+        environment: Its environment, but for the language.
+    """
     command = ["git", *arguments]
     try:
-        english = os.environ | {"LC_ALL": "C"}  # a reason is recognized by its words
-        return subprocess.run(command, cwd=root, env=english, capture_output=True, check=False)
+        english = {**environment, "LC_ALL": "C"}  # a reason is recognized by its words
+        return subprocess.run(command, cwd=root, env=english, input=stdin, capture_output=True, check=False)
     except OSError as error:
         return subprocess.CompletedProcess(command, _NO_GIT, b"", str(error).encode())
 
@@ -275,23 +287,31 @@ def _failure(said: str) -> BaseException:
     return StageError(f"stage {stage} failed; fix what it says above and run again", code)
 
 
-def dvc_push(progress: Progress) -> None:
+def dvc_push(progress: Progress) -> str | None:
     """Push data and models to DVC's default remote, if there is one.
 
+    Returns:
+        Why nothing was pushed, where this machine has no credentials at all for the remote, as in a fork of a
+        repository that names its owner's bucket; else None.
+
     Raises:
-        SourceError: The remote cannot be written.
+        SourceError: The remote cannot be written with the credentials that there are.
     """
-    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     with Repo() as repo:
-        if repo.config["core"].get("remote") is None:
-            return
+        name = repo.config["core"].get("remote")
+        if name is None:
+            return None
         progress("push data and models to DVC's remote", 0, 1)
         try:
             repo.push()
-        except DvcException as error:
-            raise SourceError(f"DVC's remote cannot be written: {error}") from None
+        except Exception as error:  # noqa: BLE001  each kind of remote raises its own, as S3's NoCredentialsError
+            what = f"DVC's remote {name} cannot be written: {' '.join(str(error).split())} ({type(error).__name__})"
+            if type(error).__name__ in _NO_CREDENTIALS:
+                return what
+            raise SourceError(f"{what}. Check it with `dvc push`, or name another with `dvc remote add`") from None
+    return None
 
 
 def remote_is_set() -> bool:

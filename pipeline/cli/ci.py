@@ -1,6 +1,5 @@
 """`pipeline ci ...`: the pieces that the workflows call; on a laptop they do the same without GitHub's outputs."""
 
-import os
 import sys
 from typing import Annotated
 
@@ -27,6 +26,16 @@ def say(line: str) -> None:
 
 def annotate(kind: str, text: str, **where: str) -> None:
     say(actions.command(kind, text, **where) if actions.on_github() else text)
+
+
+def registry_address(store: str | None) -> str | None:
+    """Where the registry is kept between runs; says so if what was given is ignored."""
+    from pipeline.registry.place import where_kept
+
+    kept = where_kept(store)
+    if kept.notice:
+        annotate("notice", kept.notice, title="registry")
+    return kept.url
 
 
 def progress(step: str, done: int, total: int) -> None:
@@ -82,19 +91,19 @@ def judge(
     from pipeline.cli.show.registry import verdict
     from pipeline.loop import ci
 
-    loaded = load_params(params)
+    loaded, address = load_params(params), registry_address(store)
     if publish:
-        if not store and not os.environ.get("MLFLOW_TRACKING_URI"):
-            annotate(
-                "warning", "The registry is lost with this runner: set the variable REGISTRY_URL", title="registry"
-            )
-        outcome = ci.publish(loaded, store or None, why, progress, floors_only=floors_only)
+
+        def warning(line: str) -> None:
+            annotate("warning", line, title="data")
+
+        outcome = ci.publish(loaded, address, why, warning, progress, floors_only=floors_only)
     else:
 
         def notice(line: str) -> None:
             annotate("notice", line, title="registry")
 
-        outcome = ci.judge(loaded, store or None, notice, progress, floors_only=floors_only)
+        outcome = ci.judge(loaded, address, notice, progress, floors_only=floors_only)
     Console(width=160).print(verdict(outcome.verdict))
     actions.hand_on(outcome.as_outputs())
     if outcome.verdict.outcome == "refused":

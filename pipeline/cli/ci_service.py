@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.ci import annotate, progress, say
+from pipeline.cli.ci import annotate, progress, registry_address, say
 from pipeline.cli.ci_results import API, ApiUrl, session, tell
 from pipeline.cli.options import DEFAULT_PARAMS, ParamsFile, StoreUrl, load_params
 from pipeline.errors import InputError
@@ -69,7 +69,8 @@ def fetch(
     from pipeline.ship import signed
 
     with _annotated("model"):
-        candidate = signed.fetch(load_params(params), store or None, version, sha256 or None, progress)
+        address = registry_address(store)
+        candidate = signed.fetch(load_params(params), address, version, sha256 or None, progress)
     actions.hand_on(candidate.as_outputs())
     say(f"{signed.CANDIDATE}: version {candidate.version}, SHA-256 {candidate.sha256}")
 
@@ -106,12 +107,15 @@ def watch(
     from pipeline.watch.text import headline, issue_text
 
     now = datetime.now(UTC)
-    if not store:
-        lost = "References are not saved, so slow drift is missed: set REGISTRY_URL"
-        annotate("warning", lost, title="references")
+    if not (store or "").startswith("s3://"):
+        lost = (
+            "References are kept in S3 only, and no address in S3 is set: they are not saved, so slow drift is missed"
+        )
+        annotate("warning", f"{lost}. Set the variable WATCH_URL to s3://bucket/prefix", title="references")
+        store = None
     with _annotated("watch"):
         settings = WatchSettings(since=parse_since(since, now))
-        summary = watch_once(log, store or None, now, settings, progress)
+        summary = watch_once(log, store, now, settings, progress)
     actions.summarize(issue_text(summary))
     say(headline(summary))
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.ci import registry_address
 from pipeline.cli.console import answer, progress_shown, say
 from pipeline.cli.options import StoreUrl, load_params
 from pipeline.errors import InputError
@@ -103,9 +104,9 @@ def rollback(
     from pipeline.registry import Registry
     from pipeline.ship.rollback import roll_back
 
-    target, name = _parse_stage(stage), _model_name()
+    target, name, address = _parse_stage(stage), _model_name(), registry_address(store)
     with progress_shown() as progress:
-        done = roll_back(target, Registry(), name, why, to=to, store_url=store or None, progress=progress)
+        done = roll_back(target, Registry(), name, why, to=to, store_url=address, progress=progress)
     actions.hand_on({"url": done.url})
     before = f"no longer model {done.before.model}" if done.alias_moved else "as it did before"
     say(f"{stage} answers with model {done.now.model} (function version {done.now.number}), {before}")

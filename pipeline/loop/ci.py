@@ -139,7 +139,8 @@ def judge(
         try:
             if store:
                 progress(f"pull the registry from {store}", 0, 1)
-                pull(registry.store, store)
+                if not pull(registry.store, store).sequence:
+                    say(f"no model was ever pushed to {store}, so there is no champion to compare with")
             progress("gate: challenger against champion, a dry run", 0, 1)
             verdict = gate.judge(result, params, registry, floors_only=floors_only)
             outcome = _outcome(verdict, params, registry, progress)
@@ -153,7 +154,13 @@ def judge(
 
 
 def publish(
-    params: Params, store: str | None, why: str, progress: Progress = no_progress, *, floors_only: str = ""
+    params: Params,
+    store: str | None,
+    why: str,
+    say: Callable[[str], None],
+    progress: Progress = no_progress,
+    *,
+    floors_only: str = "",
 ) -> GateOutcome:
     """Register the result, let the gate decide, and push data, models and registry to where they are kept.
 
@@ -163,16 +170,18 @@ def publish(
         params: The parameters.
         store: Where the registry is kept between runs; None where MLFLOW_TRACKING_URI names a server.
         why: The reason, for the registry's history.
+        say: Called with why data and models were not pushed, if there are no credentials for it.
         progress: Called with progress.
         floors_only: A person's reason to let the floors decide where the contract changed; empty for none.
 
     Raises:
-        SourceError: The results are the sample's.
+        SourceError: The results are the sample's, or DVC's remote refuses them.
         RaceLostError: Another run was first, every time.
     """
     if is_sample():
         raise SourceError(f"nothing made from the sample is published; there is no {Layout().raw}")
-    dvc_push(progress)
+    if not_pushed := dvc_push(progress):  # dvc.lock proves the result, also where its files are not kept
+        say(f"{not_pushed}. The model is published all the same; nobody else can fetch its data from DVC")
     for attempt in range(ATTEMPTS):
         try:
             return _published(params, store, why, progress, floors_only, again=attempt > 0)
@@ -202,7 +211,7 @@ def _published(
     verdict = gate.run(result, params, registry, why=why, floors_only=floors_only, shared=True)
     if store:
         progress(f"push the registry to {store}", 0, 1)
-        push(registry.store, store)
+        push(registry.store, store, move_champion=True)
     return _outcome(verdict, params, registry, progress)
 
 

@@ -36,9 +36,13 @@ def project(trained_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return copied
 
 
-@pytest.fixture
-def store(registry_url: str) -> str:
-    return registry_url
+@pytest.fixture(params=["s3", "git"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where the registry is kept between runs."""
+    if request.param == "s3":
+        return str(request.getfixturevalue("registry_url"))
+    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "remote.git"], check=True)
+    return f"git:{tmp_path}/remote.git"
 
 
 def pushed(trained: Path, home: Path, store: str) -> Registry:
@@ -62,7 +66,7 @@ def test_a_run_that_loses_the_race_takes_the_registry_as_it_is_and_decides_again
             rival.set_alias(NAME, "liked", 1, expected=None)
             remote_store.push(rival.store, store)
 
-    published = ci.publish(parameters.load(), store, "a test", meanwhile)
+    published = ci.publish(parameters.load(), store, "a test", print, meanwhile)
     assert steps.count("another run was first: decide again") == 1
     assert (published.verdict.outcome, published.champion) == ("kept", 1)
     (version,) = Registry(f"sqlite:///{project}/mlflow.db").versions(NAME)
@@ -83,7 +87,7 @@ def test_a_run_that_loses_every_race_is_refused(
             remote_store.push(rival.store, store)
 
     with pytest.raises(RaceLostError, match="somebody pushed"):
-        ci.publish(parameters.load(), store, "a test", always)
+        ci.publish(parameters.load(), store, "a test", print, always)
     assert next(names) == "fourth"
 
 
@@ -91,7 +95,7 @@ def test_nothing_made_from_the_sample_is_published(project: Path) -> None:
     (project / Layout().raw).unlink()
     assert ci.is_sample()
     with pytest.raises(SourceError, match="nothing made from the sample is published"):
-        ci.publish(parameters.load(), None, "a test")
+        ci.publish(parameters.load(), None, "a test", print)
 
 
 def test_the_champion_that_this_run_made_is_named_with_its_digest_and_may_be_signed_again(project: Path) -> None:
