@@ -45,17 +45,28 @@ def require(
 @app.command()
 def stages(
     names: Annotated[str, typer.Option(envvar="DEPLOY_STAGES", help='["staging", "prod"], or staging, prod.')] = "",
+    version: Annotated[str, typer.Option(envvar="VERSION", help="The version that they are to answer with.")] = "",
+    repository: Annotated[str, typer.Option(envvar="GITHUB_REPOSITORY", help="OWNER/NAME.")] = "",
+    api: ApiUrl = API,
 ) -> None:
-    """Say which stages a promoted model is deployed to.
+    """Say which stages are to be deployed: those of DEPLOY_STAGES that do not answer with a version yet.
 
-    Outputs: dev, staging, prod, each yes or empty. Refuses a DEPLOY_STAGES that it cannot read.
+    Outputs: dev, staging, prod, each yes or empty. Refuses a DEPLOY_STAGES that it cannot read. Without --version every
+    stage that is named is to be deployed; with it, GITHUB_TOKEN may read deployments.
     """
     from pipeline.ship.stages import STAGES, parse_stages
 
     with _annotated("DEPLOY_STAGES"):
         named = parse_stages(names)
-    actions.hand_on({stage: "yes" if stage in named else "" for stage in STAGES})
-    say(f"stages: {', '.join(named) or 'none, because DEPLOY_STAGES is empty'}")
+    if version and named:
+        from pipeline.loop.stages import pending
+
+        with session(api, "read deployments") as github:
+            due: tuple[str, ...] = pending(named, version, github, repository, say)
+    else:
+        due = named
+    actions.hand_on({stage: "yes" if stage in due else "" for stage in STAGES})
+    say(f"stages: {', '.join(due) or 'none'}")
 
 
 @app.command()
