@@ -107,6 +107,25 @@ def results(
 
 
 @app.command()
+def locks(
+    folder: Annotated[Path, typer.Argument(help="The locks that `make lock` wrote.", show_default=False)],
+    commit: Annotated[str, typer.Option("--commit", envvar="GITHUB_SHA", help="The commit that they were made on.")],
+    api: ApiUrl = API,
+) -> None:
+    """Propose newer locks of the packages: one commit on the branch refresh, and one pull request.
+
+    GITHUB_TOKEN may write contents and pull requests, and start workflows.
+    """
+    from pipeline.github.pulls import propose_locks
+    from pipeline.github.results import LOCKS, HandedOver
+    from pipeline.github.run import MainRun
+
+    handed_over = HandedOver.from_folder(folder, LOCKS)
+    with session(api, "write contents") as github:
+        tell(propose_locks(github, MainRun.of(os.environ, commit), handed_over), "locks")
+
+
+@app.command()
 def checks(event: Event, api: ApiUrl = API) -> None:
     """Post a dispatched run's end as a status on its commit, named after the required check.
 

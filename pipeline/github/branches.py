@@ -71,18 +71,20 @@ class Branches:
         blobs = {entry["path"]: entry["sha"] for entry in listing["tree"] if entry["type"] == "blob"}
         return Commit(sha, tree, by_run, blobs)
 
-    def commit(self, parent: Commit, files: Mapping[str, bytes | None], trained: str, run_url: str) -> str:
+    def commit_results(self, parent: Commit, files: Mapping[str, bytes | None], trained: str, run_url: str) -> str:
+        """Make a commit of what a run made of the commit `trained`; no branch has it yet."""
+        return self.commit(parent, files, f"{SUBJECT}\n\n{run_url} trained {trained}.\n\n{TRAILER}: {parent.sha}")
+
+    def commit(self, parent: Commit, files: Mapping[str, bytes | None], message: str) -> str:
         """Make a commit on top of another; no branch has it yet.
 
         Args:
             parent: The commit before it.
             files: UTF-8 text by path; None deletes the file.
-            trained: The commit that the run trained.
-            run_url: The run's page.
+            message: Its message.
         """
         entries = [_entry(path, content) for path, content in files.items()]
         tree = self._ask("POST", "git/trees", json={"base_tree": parent.tree, "tree": entries})["sha"]
-        message = f"{SUBJECT}\n\n{run_url} trained {trained}.\n\n{TRAILER}: {parent.sha}"
         content = {"message": message, "tree": tree, "parents": [parent.sha]}
         return str(self._ask("POST", "git/commits", json=content)["sha"])
 
@@ -90,13 +92,13 @@ class Branches:
         """Make a branch."""
         self._ask("POST", "git/refs", json={"ref": f"refs/heads/{branch}", "sha": sha})
 
-    def move(self, branch: str, sha: str) -> None:
-        """Move a branch forward to a commit; one that has commits of its own stays where it is.
+    def move(self, branch: str, sha: str, *, force: bool = False) -> None:
+        """Move a branch forward to a commit; one that has commits of its own stays where it is, unless forced.
 
         Raises:
             GitHubError: It has, or it is protected, or the session may not.
         """
-        self._ask("PATCH", f"git/refs/heads/{quote(branch)}", json={"sha": sha, "force": False})
+        self._ask("PATCH", f"git/refs/heads/{quote(branch)}", json={"sha": sha, "force": force})
 
     def changed(self, base: str, head: str) -> set[str] | None:
         """The files that differ between a commit and a later one; None if there are too many, or it is not later."""

@@ -12,6 +12,7 @@ from pipeline.github.actions import Message
 from pipeline.github.api import AUTHOR, GitHub, GitHubError
 from pipeline.github.branches import Branches, Commit
 from pipeline.github.dispatch import start
+from pipeline.github.pulls import request_pull
 from pipeline.github.results import HandedOver, may_make_another
 from pipeline.github.run import ENDED, FinishedRun, MainRun, find_pull_request
 
@@ -43,7 +44,7 @@ def to_pull_request(github: GitHub, run: FinishedRun, results: HandedOver) -> tu
     if done := _nothing_to_do(parent, files, run.branch):
         return (done,)
     try:
-        branches.move(run.branch, branches.commit(parent, files, run.sha, run.url))
+        branches.move(run.branch, branches.commit_results(parent, files, run.sha, run.url))
     except GitHubError as error:
         if error.status in REFUSED and branches.head(run.branch) != run.sha:
             return (Message(f"{run.branch} moved meanwhile, and its own run brings its results"),)
@@ -84,7 +85,7 @@ def to_main(github: GitHub, run: MainRun, results: HandedOver, model_files: tupl
         if done := _nothing_to_do(parent, files, run.branch):
             return (done,)
         try:
-            made = branches.commit(parent, files, run.sha, run.url)
+            made = branches.commit_results(parent, files, run.sha, run.url)
             branches.move(run.branch, made)
         except GitHubError as error:
             if made is None or error.status not in REFUSED:
@@ -118,7 +119,7 @@ def _to_protected_main(
             files = results.differing(parent.blobs)
             if done := _nothing_to_do(parent, files, branch):
                 return (done, *_pull_request(github, run, branch))
-            branches.move(branch, branches.commit(parent, files, run.sha, run.url))
+            branches.move(branch, branches.commit_results(parent, files, run.sha, run.url))
         else:
             branches.create(branch, made)
     except GitHubError as error:
@@ -129,25 +130,21 @@ def _to_protected_main(
 
 
 def _pull_request(github: GitHub, run: MainRun, branch: str) -> tuple[Message, ...]:
+    """The pull request of results that a protected main refuses; those of earlier results are closed."""
     pulls = list(github.items(f"{run.path}/pulls", base=run.branch, state="open"))
-    label = f"{run.repository.partition('/')[0]}:{branch}"
-    open_pull = next((item for item in pulls if item["head"]["label"] == label), None)
-    if open_pull:
-        return (Message(f"pull request {open_pull['number']} is open"),)
     title = f"Commit what the run on {run.sha[:7]} made"
     text = f"The lock, the reports and the model card that [this run]({run.url}) made of {run.sha}."
-    content = {"title": title, "head": branch, "base": run.branch, "body": text}
-    try:
-        number = github.request("POST", f"{run.path}/pulls", json=content)["number"]
-    except GitHubError as error:
-        command = f"gh pr create --base {run.branch} --head {branch} --title '{title}' --body ''"
-        why = f"{branch} waits for a pull request (GitHub: {error.reason})"
-        return (Message(f"{why}: `{command}`, or allow it under Settings, Actions, General", "notice"),)
-    earlier = [item for item in pulls if item["head"]["ref"].startswith(PREFIX) and item["user"]["login"] == AUTHOR]
+    requested = request_pull(github, run, branch, title, text)
+    if requested.level != "log":
+        return (requested,)
+    earlier = [
+        item
+        for item in pulls
+        if item["head"]["ref"].startswith(PREFIX) and item["head"]["ref"] != branch and item["user"]["login"] == AUTHOR
+    ]
     for item in earlier:
         github.request("PATCH", f"{run.path}/pulls/{item['number']}", json={"state": "closed"})
-    closed = [Message(f"closed pull request {item['number']}, whose results are older") for item in earlier]
-    return (Message(f"opened pull request {number}"), *closed)
+    return (requested, *(Message(f"closed pull request {item['number']}, whose results are older") for item in earlier))
 
 
 def _by_hand(error: GitHubError, run: FinishedRun | MainRun) -> Message:

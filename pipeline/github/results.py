@@ -19,6 +19,9 @@ from pipeline.errors import InputError
 from pipeline.repo import ignored
 
 RESULT = re.compile(r"dvc\.lock|docs/model-card\.md|reports/[\w.-]+\.json|reports/plots/[\w.-]+\.csv", re.ASCII)
+LOCKS = re.compile(r"requirements/[\w.-]+\.txt|lambda_api/requirements\.txt", re.ASCII)
+"""The locked versions of the packages, which refresh.yml hands over by themselves."""
+
 LOCK = "dvc.lock"
 
 PATCH = "results.patch"
@@ -30,9 +33,9 @@ DELETED = "deleted.txt"
 MAX_BYTES, MAX_FILES = 2_000_000, 100
 
 
-def results_among(paths: Iterable[str]) -> tuple[str, ...]:
+def files_among(paths: Iterable[str], taken: re.Pattern[str] = RESULT) -> tuple[str, ...]:
     """The paths that are results, the lock first and then sorted; a file that git ignores is none."""
-    named = sorted({path for path in paths if RESULT.fullmatch(path)}, key=lambda path: (path != LOCK, path))
+    named = sorted({path for path in paths if taken.fullmatch(path)}, key=lambda path: (path != LOCK, path))
     left_out = ignored(*named)
     return tuple(path for path in named if path not in left_out)
 
@@ -56,8 +59,12 @@ class HandedOver:
     files: Mapping[str, bytes | None]
 
     @classmethod
-    def from_folder(cls, folder: Path) -> "HandedOver":
+    def from_folder(cls, folder: Path, taken: re.Pattern[str] = RESULT) -> "HandedOver":
         """What lies in a folder that `pipeline ci lock` wrote; nothing, if there is no such folder.
+
+        Args:
+            folder: The folder.
+            taken: The names of the files that may be in it.
 
         Raises:
             InputError: Something else lies there.
@@ -66,7 +73,7 @@ class HandedOver:
         contents.pop(PATCH, None)
         deleted = contents.pop(DELETED, b"").decode().splitlines()
         paths = [*contents, *deleted]
-        if others := sorted(set(paths) - set(results_among(paths))):
+        if others := sorted(set(paths) - set(files_among(paths, taken))):
             raise InputError(f"{folder} holds {others[0]!r}, which is no result: nothing of it is committed")
         if LOCK in contents and not _is_lock(contents[LOCK]):
             raise InputError(f"{folder / LOCK} is no lock of DVC: nothing of the folder is committed")

@@ -13,7 +13,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from pipeline.files import Layout, write_bytes, write_text
-from pipeline.github.results import DELETED, PATCH, may_make_another, results_among
+from pipeline.github.results import DELETED, PATCH, files_among, may_make_another
 from pipeline.params import Params
 from pipeline.repo import changed_files, commit_of, committed, git, model_files
 from pipeline.report.write import model_card
@@ -69,7 +69,7 @@ def check_lock(params: Params, *, event: str | None, keep: bool) -> LockCheck:
     card = Layout().model_card
     write_text(card, model_card(Layout(), params.data.published))
     known, new = changed_files(str(LOCK), "reports", card.as_posix())
-    paths = results_among([*known, *new])
+    paths = files_among([*known, *new])
     if not paths:
         return LockCheck((), update_first=False)
     stale = tuple(StaleFile(Path(path), _differing_stages() if path == str(LOCK) else "its content") for path in paths)

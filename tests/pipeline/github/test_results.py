@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.github.results import MAX_BYTES, HandedOver, results_among
+from pipeline.github.results import MAX_BYTES, HandedOver, files_among
 
 LOCK = b"schema: '2.0'\nstages:\n  train:\n    cmd: x\n"
 
@@ -109,5 +109,5 @@ def test_only_what_a_tree_has_otherwise_differs(tmp_path: Path) -> None:
 
 def test_what_git_ignores_is_no_result() -> None:
     paths = ["reports/verdict.json", "reports/metrics.json", "dvc.lock", "README.md"]
-    assert results_among(paths) == ("dvc.lock", "reports/metrics.json")
-    assert results_among([]) == ()
+    assert files_among(paths) == ("dvc.lock", "reports/metrics.json")
+    assert files_among([]) == ()
