@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.files import Layout, digest, file_digest
-from tests.fakes.hub import Hub, Ran
+from tests.fakes.hub import Hub
+from tests.fakes.ran import Ran
 
 pytestmark = pytest.mark.xdist_group("workflows")
 
