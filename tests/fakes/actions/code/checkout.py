@@ -39,7 +39,7 @@ if ref and not ref.startswith("refs/"):
 kind, _, name = ref.removeprefix("refs/").partition("/")
 target = {"heads": f"refs/remotes/origin/{name}", "pull": f"refs/remotes/pull/{name}"}.get(kind, "")
 wanted = f"+{commit or ref}:{target}" if target else (commit or f"+{ref}:{ref}")
-everything = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"] if depth <= 0 else []
+everything = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]
 
 if not (folder / ".git").exists():
     git("init", "--quiet")
@@ -47,7 +47,12 @@ if not (folder / ".git").exists():
 basic = base64.b64encode(f"x-access-token:{given('token')}".encode()).decode()
 header = f"http.{SERVER}/.extraheader"
 git("config", "--local", header, f"AUTHORIZATION: basic {basic}")
-git("fetch", "--quiet", "--no-tags", "--prune", *limit, "origin", *everything, wanted)
+fetch = ("fetch", "--quiet", "--no-tags", "--prune", *limit, "origin")
+if depth <= 0:
+    git(*fetch, *everything)
+# Of a branch that moved on, or of no branch, the commit is fetched by itself.
+if depth > 0 or kind != "heads" or (commit and git("rev-parse", target) != commit):
+    git(*fetch, wanted)
 if kind == "heads":
     git("checkout", "--quiet", "--force", "-B", name, target)
 else:

@@ -21,6 +21,9 @@ PIP = f"""import os, sys
 os.environ["HUB_PREFIX"] = sys.prefix
 os.execv({PYTHON!r}, [{PYTHON!r}, "-SE", {str(CODE / "environment.py")!r}, "pip", *sys.argv[1:]])
 """
+SHOWN = 4
+"""Parts of a path within which two distributions that share a folder part."""
+
 SCRIPT = "#!/bin/sh\n'''exec' \"{python}\" \"$0\" \"$@\"\n' '''\n"
 
 
@@ -41,11 +44,13 @@ def venv(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     packages = folder / f"lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
     (packages / "pip").mkdir(parents=True)
+    (packages / "pip/__init__.py").touch()
     (packages / "pip/__main__.py").write_text(PIP, encoding="utf-8")
     (folder / "bin").mkdir()
     for name in ("python", "python3"):
         (folder / "bin" / name).symlink_to(PYTHON)
-    (folder / "pyvenv.cfg").write_text(f"home = {Path(PYTHON).parent}\n", encoding="utf-8")
+    own = f"home = {Path(PYTHON).parent}\ninclude-system-site-packages = false\n"
+    (folder / "pyvenv.cfg").write_text(own, encoding="utf-8")
 
 
 def pins(lock: Path) -> dict[str, str]:
@@ -69,31 +74,22 @@ def normal(name: str) -> str:
 
 
 def listing(prefix: Path) -> dict[str, list[str]]:
-    """What each distribution of an environment has in its folder of packages and in bin, as few paths as possible.
+    """The files that each distribution brings into an environment, from its folder of packages.
 
-    A folder that two share, such as a namespace, is given file by file. Kept beside other temporary files: reading it
-    anew takes half a second.
+    Kept beside other temporary files: reading all RECORDs anew takes half a second.
     """
     infos = sorted(site(prefix).glob("*.dist-info"))
     digest = hashlib.sha256("\n".join(f"{path} {path.stat().st_mtime_ns}" for path in infos).encode()).hexdigest()
     kept = Path(tempfile.gettempdir()) / f"hub-environment-{os.getuid()}-{digest[:16]}.json"
     if kept.exists():
         return json.loads(kept.read_text(encoding="utf-8"))
-    files = {}
+    found = {}
     for info in infos:
         lines = (info / "RECORD").read_text(encoding="utf-8").splitlines()
         name, version = info.name.removesuffix(".dist-info").rsplit("-", 1)
-        files[f"{normal(name)}=={version}"] = [line.rsplit(",", 2)[0].strip('"') for line in lines]
-    owners: dict[str, set[str]] = {}
-    for pin, paths in files.items():
-        for path in paths:
-            owners.setdefault(path.split("/")[0], set()).add(pin)
-    found = {
-        pin: sorted(
-            {path if path.startswith("..") or len(owners[path.split("/")[0]]) > 1 else path.split("/")[0] for path in paths}
-        )
-        for pin, paths in files.items()
-    }
+        paths = {line.rsplit(",", 2)[0].strip('"') for line in lines}
+        shown = {path if path.startswith("..") else "/".join(path.split("/")[:SHOWN]) for path in paths}
+        found[f"{normal(name)}=={version}"] = sorted(shown)
     part = kept.with_suffix(f".{os.getpid()}")
     part.write_text(json.dumps(found), encoding="utf-8")
     part.rename(kept)
@@ -103,14 +99,13 @@ def listing(prefix: Path) -> dict[str, list[str]]:
 def install(prefix: Path, lock: Path) -> None:
     """Link what a lock names into an environment."""
     wanted = {f"{name}=={version}" for name, version in pins(lock).items()}
-    missing = {}
-    for source in (Path(OWN), *sorted(Path(TOOLS).glob("*/pyvenv.cfg"))):
-        source = source.parent if source.name == "pyvenv.cfg" else source
+    missing: list[str] = []
+    for source in (Path(OWN), *(path.parent for path in sorted(Path(TOOLS).glob("*/pyvenv.cfg")))):
         found = listing(source)
         if missing := sorted(wanted - found.keys()):
             continue
         if source == Path(OWN):
-            _link(prefix, source, [path for pin in sorted(wanted) for path in found[pin]])
+            _link(prefix, source, wanted, found)
         else:  # installed from this very lock
             shutil.rmtree(prefix)
             prefix.symlink_to(source)
@@ -118,17 +113,25 @@ def install(prefix: Path, lock: Path) -> None:
     fail(f"no environment of this machine has all that {lock} names, such as {missing[0]}")
 
 
-def _link(prefix: Path, source: Path, paths: list[str]) -> None:
+def _link(prefix: Path, source: Path, wanted: set[str], found: dict[str, list[str]]) -> None:
+    """As few links as possible: a folder that only what is wanted has is one, else each of its parts is."""
+    others = {path for pin, paths in found.items() if pin not in wanted for path in paths}
+    held = {"/".join(path.split("/")[:depth]) for path in others for depth in range(1, SHOWN + 1)}
     packages, here = site(source), site(prefix)
-    for path in [*paths, "__pycache__"]:
-        target = Path(os.path.normpath(here / path))
-        if target.exists() or target.is_symlink() or path.startswith("__pycache__/"):
+    links = {"__pycache__"}
+    for path in (path for pin in wanted for path in found[pin]):
+        parts = path.split("/")
+        depths = range(len(parts), len(parts) + 1) if parts[0] == ".." else range(1, len(parts) + 1)
+        links.add(next((start for depth in depths if (start := "/".join(parts[:depth])) not in held), path))
+    for path in sorted(links):
+        target, original = Path(os.path.normpath(here / path)), Path(os.path.normpath(packages / path))
+        if os.path.lexists(target):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.parent == prefix / "bin":
-            script(prefix, target.name, Path(os.path.normpath(packages / path)))
+            script(prefix, target.name, original)
         else:
-            target.symlink_to(os.path.normpath(packages / path))
+            target.symlink_to(original)
 
 
 def script(prefix: Path, name: str, original: Path) -> None:
@@ -183,7 +186,7 @@ def main(command: str, *arguments: str) -> None:
     """venv FOLDER, pip install ... in the environment on PATH, or uv ..."""
     words = list(arguments)
     if command == "venv":
-        return venv(Path(words[-1]))
+        return venv(Path(words[-1]).absolute())
     if command == "pip":
         if words[0] != "install":
             fail(f"pip {words[0]}: not expected")
@@ -195,7 +198,7 @@ def main(command: str, *arguments: str) -> None:
         return venv(Path(words[-1]))
     if words[:2] == ["pip", "install"]:
         python = Path(words[words.index("--python") + 1])
-        return pip_install(python.parent.parent, words[2:])
+        return pip_install(python.absolute().parent.parent, words[2:])
     return fail(f"uv {' '.join(words[:2])}: not expected")
 
 
