@@ -47,6 +47,10 @@ test: test-tools ## run the tests, but for those with act, and install what they
 test-fast: $(VENV)/.dev ## run the tests that need no trained model, registry, server, browser or runtime: a minute
 	@pytest -n 2 --dist loadgroup --fast
 
+.PHONY: test-documents
+test-documents: $(VENV)/.dev ## run the tests of the documents alone
+	@pytest -n 2 --dist loadgroup tests/docs
+
 # What cannot be had, the last lines of the tests name; they fail for it where CI is true.
 .PHONY: test-tools
 test-tools: $(VENV)/.dev
@@ -87,8 +91,15 @@ test-workflows: $(VENV)/.dev $(TOOLS)/.done $(TOOLS)/.workflows ## run the workf
 changes-model: ## say true if anything that makes the model differs from where this branch left BASE
 	@git diff --quiet "$$(git merge-base '$(BASE)' HEAD)" HEAD -- $(CHANGES_MODEL) && echo false || echo true
 
+.PHONY: changes-code
+changes-code: ## say true if anything but documents differs from where this branch left BASE
+	@git diff --quiet "$$(git merge-base '$(BASE)' HEAD)" HEAD -- . ':(exclude,glob)**/*.md' && echo false || echo true
+
 .PHONY: setup
 setup: $(VENV)/.dev ## install everything, locked, into the environment
+
+.PHONY: setup-github
+setup-github: $(VENV)/.github ## install only what talks to GitHub, into the environment
 
 .PHONY: bin
 bin: ## say where the environment's commands are
@@ -154,10 +165,11 @@ scale: $(VENV)/.dev $(TOOLS)/.done ## measure the function by memory and what it
 	@python -m benchmarks.scaling
 
 .PHONY: lock
-lock: $(VENV)/.uv ## resolve requirements/*.in anew into locked files with hashes
-	@for name in requirements/bootstrap requirements/requirements requirements/dev requirements/sam requirements/lambda \
-			requirements/workflows lambda_api/requirements; do \
+lock: $(VENV)/.uv ## resolve requirements/*.in anew into locked files with hashes; OLDER_THAN="7 days" leaves out newer versions
+	@for name in requirements/bootstrap requirements/requirements requirements/github requirements/dev requirements/sam \
+			requirements/lambda requirements/workflows lambda_api/requirements; do \
 		$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+			$(if $(OLDER_THAN),--upgrade --exclude-newer "$(OLDER_THAN)") \
 			--fork-strategy fewest --no-annotate --custom-compile-command 'make lock' \
 			$$name.in -o $$name.txt; done
 
@@ -190,6 +202,11 @@ $(TOOLS)/.workflows: $(VENV)/.uv requirements/workflows.txt
 $(VENV)/.run: $(VENV)/.uv requirements/requirements.txt pyproject.toml
 	@echo "Installing some 180 locked packages: half a minute with a fast network"
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/requirements.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.github: $(VENV)/.uv requirements/github.txt pyproject.toml
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/github.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -18,6 +18,7 @@
         ├── ParityError              the ONNX graph does not answer as the Pipeline does
         ├── AdditionRefusal          the labels of new records contradict their own answers
         ├── GateRefusal              the challenger is not promoted
+        ├── ChampionRefusal          the champion that others share would become another one
         ├── DriftRefusal             recent requests differ from the reference
         ├── ReproductionError        two runs differ
         ├── DeploymentRefusal        the new version was stopped, by its golden answers or by an alarm
@@ -122,6 +123,10 @@ class AdditionRefusal(Refusal):
 
 class GateRefusal(Refusal):
     """The challenger is not promoted; the champion stays."""
+
+
+class ChampionRefusal(Refusal):
+    """A push would make another version the champion that others share; nothing was changed."""
 
 
 class DriftRefusal(Refusal):

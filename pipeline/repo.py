@@ -11,11 +11,16 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import GitError, InputError, PipelineError, RaceLostError, SourceError, StageError
 from pipeline.progress import Progress
+
+STAGES_FILE, PARAMS_FILE = "dvc.yaml", "params.yaml"
 
 _STARTED = re.compile(r"(?:Running stage '(?P<run>[^']+)':|Stage '(?P<cached>[^']+)' is cached)")
 _FAILED = re.compile(r"ERROR: failed to reproduce '(?P<stage>[^']+)': failed to run: .*, exited with (?P<code>-?\d+)$")
@@ -23,6 +28,8 @@ _BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
 _PATIENCE = 20.0
 """Seconds that an interrupted stage may take to end; one that was started with SIGINT ignored does not see it."""
 _NO_GIT = 127
+_NO_CREDENTIALS = {"NoCredentialsError", "ProfileNotFound"}
+"""What S3's client raises on a machine that has no credentials, or not the profile that .dvc/config names."""
 _SHELL_SIGNALS = 128
 """What a shell adds to the number of the signal that ended its command."""
 
@@ -33,7 +40,7 @@ def git(*arguments: str, root: Path = Path()) -> bytes:
     Raises:
         GitError: It fails, or there is no git; the text is git's own reason, which names the remedy.
     """
-    done = _git(arguments, root)
+    done = run_git(*arguments, root=root)
     if done.returncode:
         raise GitError(f"git {arguments[0]}: {_reason(done)}")
     return done.stdout
@@ -45,20 +52,30 @@ def git_or_none(*arguments: str, root: Path = Path()) -> bytes | None:
     Raises:
         GitError: There is a repository that git refuses to read, as one that another user owns.
     """
-    done = _git(arguments, root)
+    done = run_git(*arguments, root=root)
     if done.returncode == 0:
         return done.stdout
-    repository = _git(("rev-parse", "--git-dir"), root)
+    repository = run_git("rev-parse", "--git-dir", root=root)
     if repository.returncode not in {0, _NO_GIT} and b"not a git repository" not in repository.stderr:
         raise GitError(f"git {arguments[0]}: {_reason(repository)}")
     return None
 
 
-def _git(arguments: tuple[str, ...], root: Path) -> "subprocess.CompletedProcess[bytes]":
+def run_git(
+    *arguments: str, root: Path = Path(), stdin: bytes | None = None, environment: Mapping[str, str] = os.environ
+) -> "subprocess.CompletedProcess[bytes]":
+    """How a git command ends and what it prints; 127 where there is no git.
+
+    Args:
+        arguments: The command; never a secret, which every user of the machine could read there.
+        root: Where it runs.
+        stdin: What it reads; None: what this process reads.
+        environment: Its environment, but for the language.
+    """
     command = ["git", *arguments]
     try:
-        english = os.environ | {"LC_ALL": "C"}  # a reason is recognized by its words
-        return subprocess.run(command, cwd=root, env=english, capture_output=True, check=False)
+        english = {**environment, "LC_ALL": "C"}  # a reason is recognized by its words
+        return subprocess.run(command, cwd=root, env=english, input=stdin, capture_output=True, check=False)
     except OSError as error:
         return subprocess.CompletedProcess(command, _NO_GIT, b"", str(error).encode())
 
@@ -74,22 +91,22 @@ def commit_of(root: Path, rev: str) -> str:
         InputError: There is no such commit here.
         GitError: git refuses to read this repository.
     """
-    commit = git_or_none("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}", root=root)
+    commit = _commit_or_none(root, rev)
     if commit is None:
         raise InputError(
             f"no commit {rev!r} here: name a branch, a tag or a commit of this git repository; in a shallow clone, "
             "fetch it first (`git fetch --unshallow`, or fetch-depth: 0 for actions/checkout)"
         )
-    return commit.decode().strip()
+    return commit
 
 
 def committed(root: Path, commit: str, path: str) -> bytes | None:
-    """A file's bytes in a commit; None if the commit has no such file.
+    """A file's bytes in a commit; None if the commit has no such file, or a folder of that name.
 
     Raises:
         GitError: git cannot read it.
     """
-    if not git("ls-tree", "-z", "--name-only", commit, "--", f"./{path}", root=root):
+    if b" blob " not in git("ls-tree", "-z", commit, "--", f"./{path}", root=root):
         return None
     return git("show", f"{commit}:./{path}", root=root)
 
@@ -106,25 +123,79 @@ def uncommitted(*paths: str, root: Path = Path()) -> tuple[str, ...] | None:
     return tuple(names.decode().splitlines())
 
 
+def changed_files(*paths: str, root: Path = Path()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The files below these paths that differ from the last commit: those in git, deleted ones too, and new ones.
+
+    What git ignores is not new.
+
+    Raises:
+        GitError: git refuses to read this folder.
+    """
+    known = git("diff", "--name-only", "--relative", "--no-renames", "HEAD", "--", *paths, root=root)
+    new = git("ls-files", "--others", "--exclude-standard", "--", *paths, root=root)
+    return tuple(known.decode().splitlines()), tuple(new.decode().splitlines())
+
+
+def ignored(*paths: str, root: Path = Path()) -> frozenset[str]:
+    """Those of the paths that .gitignore names, whether or not they are in git."""
+    names = git_or_none("check-ignore", "--no-index", "--", *paths, root=root) if paths else None
+    return frozenset((names or b"").decode().splitlines())
+
+
+def model_files(root: Path = Path()) -> tuple[str, ...]:
+    """The files and folders in git that decide what the stages make: all that they depend on but do not make, sorted.
+
+    Raises:
+        InputError: dvc.yaml is not there, or holds no stages.
+    """
+    try:
+        stages = YAML(typ="safe").load((root / STAGES_FILE).read_bytes())["stages"].values()
+    except (OSError, YAMLError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(f"{root / STAGES_FILE} holds no stages of DVC ({type(error).__name__})") from None
+    outs = [out for stage in stages for kind in ("outs", "metrics", "plots") for out in stage.get(kind, ())]
+    made = {out if isinstance(out, str) else next(iter(out)) for out in outs}
+    needed = {dep for stage in stages for dep in stage.get("deps", ())} - made
+    return tuple(sorted({STAGES_FILE, PARAMS_FILE, *needed}))
+
+
 def default_base(root: Path) -> str | None:
     """The commit that this work started from; None if there is none before it.
 
     On a branch it is the merge base with main, in a pull request with its target branch. On main itself it is HEAD
-    while anything in the working tree differs from it, else the commit before.
+    while anything in the working tree differs from it, else the commit before. On GitHub a pull request is checked out
+    as its merge commit with today's target, and a merge queue's group names what it is merged onto: what differs from
+    these is what the author changed.
 
     Raises:
         GitError: git refuses to read this repository.
     """
-    if git_or_none("rev-parse", "--verify", "--quiet", "HEAD", root=root) is None:
+    head = _commit_or_none(root, "HEAD")
+    if head is None:
         return None
-    target, head = os.environ.get("GITHUB_BASE_REF") or "main", commit_of(root, "HEAD")
+    if merged_onto := _merged_onto(root, head):
+        return merged_onto
+    target = os.environ.get("GITHUB_BASE_REF") or "main"
     branches = (f"refs/remotes/origin/{target}", f"refs/heads/{target}")
     shared = (git_or_none("merge-base", "HEAD", branch, root=root) for branch in branches)
     base = next((commit.decode().strip() for commit in shared if commit), head)
     if base != head or git("status", "--porcelain", "--untracked-files=no", root=root):
         return base
-    before = git_or_none("rev-parse", "--verify", "--quiet", "HEAD~1", root=root)
-    return before.decode().strip() if before else None
+    return _commit_or_none(root, "HEAD~1")
+
+
+def _merged_onto(root: Path, head: str) -> str | None:
+    """What GitHub merged the checked out pull requests onto; None for anything else."""
+    event, described = os.environ.get("GITHUB_EVENT_NAME"), os.environ.get("GITHUB_EVENT_PATH")
+    if event == "merge_group":
+        group = json.loads(Path(described).read_bytes()).get("merge_group", {}) if described else {}
+        return _commit_or_none(root, str(group.get("base_sha"))) or _commit_or_none(root, "HEAD^1")
+    merged = event == "pull_request" and head != os.environ.get("HEAD_SHA") and _commit_or_none(root, "HEAD^2")
+    return _commit_or_none(root, "HEAD^1") if merged else None
+
+
+def _commit_or_none(root: Path, rev: str) -> str | None:
+    commit = git_or_none("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}", root=root)
+    return commit.decode().strip() if commit else None
 
 
 def repro(*, force: bool = False) -> Generator[str]:
@@ -216,23 +287,31 @@ def _failure(said: str) -> BaseException:
     return StageError(f"stage {stage} failed; fix what it says above and run again", code)
 
 
-def dvc_push(progress: Progress) -> None:
+def dvc_push(progress: Progress) -> str | None:
     """Push data and models to DVC's default remote, if there is one.
 
+    Returns:
+        Why nothing was pushed, where this machine has no credentials at all for the remote, as in a fork of a
+        repository that names its owner's bucket; else None.
+
     Raises:
-        SourceError: The remote cannot be written.
+        SourceError: The remote cannot be written with the credentials that there are.
     """
-    from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     with Repo() as repo:
-        if repo.config["core"].get("remote") is None:
-            return
+        name = repo.config["core"].get("remote")
+        if name is None:
+            return None
         progress("push data and models to DVC's remote", 0, 1)
         try:
             repo.push()
-        except DvcException as error:
-            raise SourceError(f"DVC's remote cannot be written: {error}") from None
+        except Exception as error:  # noqa: BLE001  each kind of remote raises its own, as S3's NoCredentialsError
+            what = f"DVC's remote {name} cannot be written: {' '.join(str(error).split())} ({type(error).__name__})"
+            if type(error).__name__ in _NO_CREDENTIALS:
+                return what
+            raise SourceError(f"{what}. Check it with `dvc push`, or name another with `dvc remote add`") from None
+    return None
 
 
 def remote_is_set() -> bool:

@@ -4,6 +4,7 @@ This compare-and-set (`If-Match`, `If-None-Match`) is what keeps two runs from o
 """
 
 import re
+from collections.abc import Collection
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -47,12 +48,19 @@ class Bucket:
                     return None
                 raise
 
-    def put(self, key: str, body: bytes, replaces: str | None) -> str | None:
+    def put(self, key: str, body: bytes, replaces: str | None, needs: Collection[str] | None = None) -> str | None:
         """Write an object, only if the present one has the ETag `replaces`; with None, only if there is none.
+
+        Args:
+            key: Its name.
+            body: Its bytes.
+            replaces: The ETag that was read.
+            needs: The other objects that it names, which are here already: each one is written on its own.
 
         Returns:
             The new ETag; None if another writer was first, and nothing was written.
         """
+        del needs
         condition = {"IfNoneMatch": "*"} if replaces is None else {"IfMatch": replaces}
         with self._errors("written"):
             for attempt in range(_TRIES):

@@ -25,7 +25,7 @@ HEAVY = (
 )
 """A fixture of these needs a trained model, a registry, the whole program, a server, SAM, act, a browser or minutes."""
 
-pytest_plugins = ("tests.fixtures.data", *HEAVY)
+pytest_plugins = ("tests.fixtures.data", "tests.fixtures.doctor", "tests.fixtures.github", *HEAVY)
 
 NOT_IN_FAST = ("mlflow", "skl2onnx", "moto")
 INSTALLED, GIVEN = "not to be had here: ", "not given here: "

@@ -1,16 +1,13 @@
 """`pipeline ci ...`: the pieces that the workflows call; on a laptop they do the same without GitHub's outputs."""
 
-import json
-import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import DEFAULT_PARAMS, LOOK, ParamsFile, StoreUrl, load_params
-from pipeline.errors import GateRefusal, InputError, ReproductionError
-from pipeline.files import RESULT_FILES
+from pipeline.cli.options import DEFAULT_PARAMS, FLOORS_ONLY, LOOK, ParamsFile, StoreUrl, load_params
+from pipeline.errors import GateRefusal, NotPublishedError, SourceError
+from pipeline.files import Layout
 from pipeline.github import actions
 
 app = typer.Typer(
@@ -20,7 +17,6 @@ app = typer.Typer(
 )
 
 Publish = Annotated[bool, typer.Option("--publish", help="The result is to be published; never take the sample.")]
-COMMIT = f"Run `make run`, then `git add {' '.join(RESULT_FILES)}` and commit"
 
 
 def say(line: str) -> None:
@@ -32,9 +28,38 @@ def annotate(kind: str, text: str, **where: str) -> None:
     say(actions.command(kind, text, **where) if actions.on_github() else text)
 
 
+def registry_address(store: str | None) -> str | None:
+    """Where the registry is kept between runs; says so if what was given is ignored."""
+    from pipeline.registry.place import where_kept
+
+    kept = where_kept(store)
+    if kept.notice:
+        annotate("notice", kept.notice, title="registry")
+    return kept.url
+
+
 def progress(step: str, done: int, total: int) -> None:
     del done, total
     typer.echo(step, err=True)
+
+
+@app.command()
+def pin(params: ParamsFile = DEFAULT_PARAMS) -> None:
+    """Hand on the pinned data's SHA-256, under which a runner caches what the publisher gives."""
+    sha256 = load_params(params).data.sha256
+    actions.hand_on({"sha256": sha256})
+    say(sha256)
+
+
+@app.command()
+def data(params: ParamsFile = DEFAULT_PARAMS) -> None:
+    """Get the data where it can be had; without it, the tests that need it say so."""
+    from pipeline.loop.raw import raw_file
+
+    try:
+        say(f"{Layout().raw}: from {raw_file(load_params(params), progress).came_from}")
+    except (SourceError, NotPublishedError) as error:
+        annotate("notice", str(error), title="no data")
 
 
 @app.command()
@@ -50,30 +75,10 @@ def repro(publish: Publish = False, params: ParamsFile = DEFAULT_PARAMS) -> None
 
 
 @app.command()
-def lock() -> None:
-    """Refuse a dvc.lock that is not what `ci repro` made.
-
-    The one that should have been committed goes to build/report/dvc.lock.
-    """
-    from pipeline.loop.ci import is_sample
-    from pipeline.loop.lock import LOCK, stale_files
-
-    if is_sample():
-        annotate("notice", "dvc.lock was not checked: the data is not here", file=str(LOCK), title="SAMPLE")
-        return
-    stale = stale_files()
-    for file in stale:
-        text = f"{file.path} is stale, it is not what the code makes: {file.what}. {COMMIT}"
-        annotate("error", text, file=str(file.path), title="stale")
-    if stale:
-        raise ReproductionError(f"stale: {', '.join(str(file.path) for file in stale)}")
-    say("dvc.lock is what code, params and data make, byte for byte")
-
-
-@app.command()
 def judge(
     publish: Publish = False,
     why: Annotated[str, typer.Option(envvar="REASON", help="The reason, for the registry's history.")] = "",
+    floors_only: Annotated[str, typer.Option(envvar="FLOORS_ONLY", metavar="WHY", help=FLOORS_ONLY)] = "",
     store: StoreUrl = None,
     params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
@@ -86,25 +91,33 @@ def judge(
     from pipeline.cli.show.registry import verdict
     from pipeline.loop import ci
 
-    loaded = load_params(params)
+    loaded, address = load_params(params), registry_address(store)
     if publish:
-        if not store and not os.environ.get("MLFLOW_TRACKING_URI"):
-            annotate(
-                "warning", "The registry is lost with this runner: set the variable REGISTRY_URL", title="registry"
-            )
-        outcome = ci.publish(loaded, store or None, why, progress)
+
+        def warning(line: str) -> None:
+            annotate("warning", line, title="data")
+
+        outcome = ci.publish(loaded, address, why, warning, progress, floors_only=floors_only)
     else:
-        outcome = ci.judge(loaded, store or None, lambda line: annotate("notice", line, title="registry"), progress)
+
+        def notice(line: str) -> None:
+            annotate("notice", line, title="registry")
+
+        outcome = ci.judge(loaded, address, notice, progress, floors_only=floors_only)
     Console(width=160).print(verdict(outcome.verdict))
     actions.hand_on(outcome.as_outputs())
     if outcome.verdict.outcome == "refused":
         annotate("error", outcome.verdict.text, title="gate")
         raise GateRefusal("the challenger is not promoted; the champion stays")
+    if outcome.verdict.outcome != "promoted":
+        annotate("notice", outcome.verdict.text, title="gate")
 
 
 @app.command()
 def report(
-    against: Annotated[str, typer.Option(help="The commit to compare with; empty: where this work started.")] = "",
+    against: Annotated[
+        str, typer.Option(help="The commit to compare with; empty: where this work started, or the champion.")
+    ] = "",
 ) -> None:
     """Write build/report/: what changed, for the summary of the job and the comment, and every report file."""
     from pipeline.loop.ci import report as write_report
@@ -112,26 +125,3 @@ def report(
 
     actions.summarize(write_report(against))
     say(f"{HANDED_OVER}/report.md")
-
-
-@app.command()
-def comment(
-    report: Annotated[Path, typer.Argument(help="The report that the run left, if any.", show_default=False)],
-    event: Annotated[Path, typer.Option(envvar="GITHUB_EVENT_PATH", help="The workflow_run event.")],
-    api: Annotated[
-        str, typer.Option(envvar="GITHUB_API_URL", help="Address of GitHub's API.")
-    ] = "https://api.github.com",
-    token: Annotated[str, typer.Option(envvar="GITHUB_TOKEN", help="May write to pull requests.")] = "",
-) -> None:
-    """Post a finished run's report on its pull request, or update what was posted.
-
-    One comment, whatever is pushed.
-    """
-    from pipeline.github.api import GitHub
-    from pipeline.github.comment import PullRequestRun, post_comment, read_report
-
-    if not token:
-        raise InputError("GITHUB_TOKEN is empty: it must be a token that may write to pull requests")
-    run = PullRequestRun.from_event(json.loads(event.read_text(encoding="utf-8")))
-    with GitHub(api, token) as github:
-        say(post_comment(github, run, read_report(report)))

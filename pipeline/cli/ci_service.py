@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.ci import annotate, progress, say
+from pipeline.cli.ci import annotate, progress, registry_address, say
+from pipeline.cli.ci_results import API, ApiUrl, session, tell
 from pipeline.cli.options import DEFAULT_PARAMS, ParamsFile, StoreUrl, load_params
 from pipeline.errors import InputError
 from pipeline.github import actions
@@ -37,8 +38,35 @@ def require(
         if missing := [name for name in names if not os.environ.get(name)]:
             raise InputError(
                 f"{', '.join(missing)} not set: set it under Settings, Environments (or Secrets and variables, "
-                "Actions); README.md says what for"
+                "Actions); docs/github.md says what for"
             )
+
+
+@app.command()
+def stages(
+    names: Annotated[str, typer.Option(envvar="DEPLOY_STAGES", help='["staging", "prod"], or staging, prod.')] = "",
+    version: Annotated[str, typer.Option(envvar="VERSION", help="The version that they are to answer with.")] = "",
+    repository: Annotated[str, typer.Option(envvar="GITHUB_REPOSITORY", help="OWNER/NAME.")] = "",
+    api: ApiUrl = API,
+) -> None:
+    """Say which stages are to be deployed: those of DEPLOY_STAGES that do not answer with a version yet.
+
+    Outputs: dev, staging, prod, each yes or empty. Refuses a DEPLOY_STAGES that it cannot read. Without --version every
+    stage that is named is to be deployed; with it, GITHUB_TOKEN may read deployments.
+    """
+    from pipeline.ship.stages import STAGES, parse_stages
+
+    with _annotated("DEPLOY_STAGES"):
+        named = parse_stages(names)
+    if version and named:
+        from pipeline.loop.stages import pending
+
+        with session(api, "read deployments") as github:
+            due: tuple[str, ...] = pending(named, version, github, repository, say)
+    else:
+        due = named
+    actions.hand_on({stage: "yes" if stage in due else "" for stage in STAGES})
+    say(f"stages: {', '.join(due) or 'none'}")
 
 
 @app.command()
@@ -52,7 +80,8 @@ def fetch(
     from pipeline.ship import signed
 
     with _annotated("model"):
-        candidate = signed.fetch(load_params(params), store or None, version, sha256 or None, progress)
+        address = registry_address(store)
+        candidate = signed.fetch(load_params(params), address, version, sha256 or None, progress)
     actions.hand_on(candidate.as_outputs())
     say(f"{signed.CANDIDATE}: version {candidate.version}, SHA-256 {candidate.sha256}")
 
@@ -89,12 +118,15 @@ def watch(
     from pipeline.watch.text import headline, issue_text
 
     now = datetime.now(UTC)
-    if not store:
-        lost = "References are not saved, so slow drift is missed: set REGISTRY_URL"
-        annotate("warning", lost, title="references")
+    if not (store or "").startswith("s3://"):
+        lost = (
+            "References are kept in S3 only, and no address in S3 is set: they are not saved, so slow drift is missed"
+        )
+        annotate("warning", f"{lost}. Set the variable WATCH_URL to s3://bucket/prefix", title="references")
+        store = None
     with _annotated("watch"):
         settings = WatchSettings(since=parse_since(since, now))
-        summary = watch_once(log, store or None, now, settings, progress)
+        summary = watch_once(log, store, now, settings, progress)
     actions.summarize(issue_text(summary))
     say(headline(summary))
 
@@ -110,18 +142,14 @@ def drift(  # noqa: PLR0913, PLR0917  what GitHub gives to every job
     ] = "main",
     retrain: Annotated[bool, typer.Option("--retrain", help="Start retrain.yml, once for each drift.")] = False,
     server: Annotated[str, typer.Option(envvar="GITHUB_SERVER_URL", help="GitHub's address.")] = "https://github.com",
-    api: Annotated[
-        str, typer.Option(envvar="GITHUB_API_URL", help="Address of GitHub's API.")
-    ] = "https://api.github.com",
-    token: Annotated[str, typer.Option(envvar="GITHUB_TOKEN", help="May write issues and start workflows.")] = "",
+    api: ApiUrl = API,
 ) -> None:
-    """Keep one issue about drift: opened when it starts, updated while it lasts, closed when it is over."""
-    from pipeline.github.api import GitHub
+    """Keep one issue about drift: opened when it starts, updated while it lasts, closed when it is over.
+
+    GITHUB_TOKEN may write issues and start workflows. Where Issues are off, or retrain.yml is, a warning says so.
+    """
     from pipeline.github.issue import DriftReport, WatchRun, update_issue
 
-    if not token:
-        raise InputError("GITHUB_TOKEN is empty: it must be a token that may write issues")
     run = WatchRun(repository, branch, f"{server}/{repository}/actions/runs/{run_id}", picture)
-    with GitHub(api, token) as github:
-        for action in update_issue(github, run, DriftReport.from_folder(folder), retrain=retrain):
-            say(action)
+    with session(api, "write issues") as github:
+        tell(update_issue(github, run, DriftReport.from_folder(folder), retrain=retrain), "drift")

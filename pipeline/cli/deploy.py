@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.ci import registry_address
 from pipeline.cli.console import answer, progress_shown, say
 from pipeline.cli.options import StoreUrl, load_params
 from pipeline.errors import InputError
 from pipeline.github import actions
 
 if TYPE_CHECKING:
-    from pipeline.ship.stack import Stage
+    from pipeline.ship.stages import Stage
 
 app = typer.Typer()
 
@@ -19,7 +20,7 @@ StageName = Annotated[str, typer.Option("--stage", help="dev, staging or prod.",
 
 
 def _parse_stage(text: str) -> "Stage":
-    from pipeline.ship.stack import STAGES
+    from pipeline.ship.stages import STAGES
 
     if text not in STAGES:
         raise InputError(f"--stage: got {text!r}, expected one of {', '.join(STAGES)}")
@@ -103,9 +104,9 @@ def rollback(
     from pipeline.registry import Registry
     from pipeline.ship.rollback import roll_back
 
-    target, name = _parse_stage(stage), _model_name()
+    target, name, address = _parse_stage(stage), _model_name(), registry_address(store)
     with progress_shown() as progress:
-        done = roll_back(target, Registry(), name, why, to=to, store_url=store or None, progress=progress)
+        done = roll_back(target, Registry(), name, why, to=to, store_url=address, progress=progress)
     actions.hand_on({"url": done.url})
     before = f"no longer model {done.before.model}" if done.alias_moved else "as it did before"
     say(f"{stage} answers with model {done.now.model} (function version {done.now.number}), {before}")
@@ -128,7 +129,9 @@ def bootstrap(
 
     Example: pipeline bootstrap --repository us/obesity-levels
     """
-    from pipeline.ship.bootstrap import deploy_bootstrap, find_repository, setup_commands
+    from pipeline.gh import find_repository
+    from pipeline.ship.bootstrap import deploy_bootstrap, setup_commands
+    from pipeline.ship.environments import protection
 
     github_repository = find_repository(repository)
     stack = deploy_bootstrap(github_repository, oidc_provider)
@@ -137,6 +140,11 @@ def bootstrap(
             "The repository's numeric id on GitHub is not known, and a repository made since July 2026 cannot take the "
             "roles without it: log in with `gh auth login`, then run this again."
         )
-    say("Next, tell GitHub and DVC (with gh, or by hand under Settings):")
-    for command in setup_commands(stack, github_repository):
+    protected = protection(github_repository)
+    for note in protected.notes:
+        say(f"Note: {note}.")
+    say(
+        "Next, tell GitHub and DVC. These lines can be pasted as they are, and run again; then `pipeline doctor` looks:"
+    )
+    for command in setup_commands(stack, github_repository.full_name, protected.commands):
         say(command)

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import out, progress_shown, say
-from pipeline.cli.options import DEFAULT_PARAMS, Jobs, ParamsFile, load_params
-from pipeline.errors import GateRefusal, ReproductionError
-from pipeline.files import Layout
+from pipeline.cli.options import DEFAULT_PARAMS, FLOORS_ONLY, Jobs, ParamsFile, load_params
+from pipeline.errors import GateRefusal, InputError, ReproductionError
+from pipeline.files import SAMPLE_ROOT, Layout
 
 app = typer.Typer()
 
@@ -95,6 +95,7 @@ def run(
 @app.command()
 def reproduce(
     raw: Annotated[Path | None, typer.Option(help="A CSV file. Default: the pinned file, else the sample.")] = None,
+    here: Annotated[bool, typer.Option("--here", help="Run once, and compare with the results that lie here.")] = False,
     params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
     """Run the flow twice and compare every byte.
@@ -105,9 +106,12 @@ def reproduce(
     from pipeline.data import sample
     from pipeline.model.reproduce import reproduce as run_twice
 
-    table = raw or (Layout().raw if Layout().raw.is_file() else sample.RECORDS)
+    if here and raw:
+        raise InputError("--here compares with the results of the pinned data, or of the sample: it takes no --raw")
+    layout = Layout() if Layout().raw.is_file() else Layout(SAMPLE_ROOT)
+    table = raw or (layout.raw if layout == Layout() else sample.RECORDS)
     with progress_shown() as progress:
-        runs = run_twice(table, params, progress)
+        runs = run_twice(table, params, progress, layout.root if here else None)
     out.print(reproduction(runs, table))
     if not runs.equal:
         raise ReproductionError(f"two runs differ: difference {runs.difference:.4f}, see the table")
@@ -131,18 +135,29 @@ def register(params: ParamsFile = DEFAULT_PARAMS, jobs: Jobs = -1) -> None:
 @app.command()
 def gate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide and change nothing.")] = False,
+    floors_only: Annotated[str, typer.Option(metavar="WHY", help=FLOORS_ONLY)] = "",
+    shared: Annotated[bool, typer.Option("--shared", help="Also move the champion of an MLflow server.")] = False,
     params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
-    """Promote the challenger, or refuse.
+    """Promote the challenger, keep the champion, or refuse.
 
-    Compares it with the champion on the same records, moves the alias champion or exits with 3.
+    Compares it with the champion on the same records and moves the alias champion; exits with 3 if it refuses.
     """
     from pipeline.cli.show import registry as show
-    from pipeline.judge.gate import run as run_gate
+    from pipeline.cli.show.results import not_moved
+    from pipeline.judge.gate import judge
+    from pipeline.judge.gate import run as judge_and_move
     from pipeline.model.result import result_of
+    from pipeline.registry import Registry
 
-    parameters = load_params(params)
-    verdict = run_gate(result_of(Layout(), parameters), parameters, dry_run=dry_run)
+    parameters, registry = load_params(params), Registry()
+    result = result_of(Layout(), parameters)
+    if dry_run:
+        verdict = judge(result, parameters, registry, floors_only=floors_only)
+    else:
+        verdict = judge_and_move(result, parameters, registry, floors_only=floors_only, shared=shared)
     out.print(show.verdict(verdict))
+    if verdict.promotes and not dry_run and registry.is_shared and not shared:
+        say(not_moved(registry.whose))
     if verdict.outcome == "refused":
         raise GateRefusal("the challenger is not promoted; the champion stays")

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from pipeline.cli import ci, ci_service, data, deploy, flow, package, registry, report, watch
+from pipeline.cli import ci, ci_results, ci_service, data, deploy, doctor, flow, package, registry, report, watch
 from pipeline.cli.console import err
 from pipeline.cli.options import LOOK
 from pipeline.errors import PipelineError
@@ -19,9 +19,10 @@ app = typer.Typer(
     add_completion=False,
     **LOOK,
 )
-for group in (flow.app, data.app, report.app, package.app, deploy.app, watch.app):
+for group in (flow.app, data.app, report.app, package.app, deploy.app, watch.app, doctor.app):
     app.add_typer(group)
 app.add_typer(registry.app, name="registry")
+ci.app.add_typer(ci_results.app)
 ci.app.add_typer(ci_service.app)
 app.add_typer(ci.app, name="ci")
 

@@ -12,8 +12,14 @@ DEFAULT_PARAMS = Path("params.yaml")
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="The parameters.")]
 StoreUrl = Annotated[
-    str | None, typer.Option("--store", envvar="REGISTRY_URL", help="Where the registry is kept: s3://bucket/prefix.")
+    str | None,
+    typer.Option(
+        "--store",
+        envvar="REGISTRY_URL",
+        help="Where the registry is kept: s3://bucket/prefix or git:REMOTE. On GitHub, by default git:origin.",
+    ),
 ]
+FLOORS_ONLY = "Let the floors alone replace a champion of another contract, for this reason; it stays in the history."
 Jobs = Annotated[int, typer.Option("--jobs", help="Processor cores to use; -1 is all. Changes nothing but the time.")]
 
 LOOK: dict[str, Any] = {

@@ -3,6 +3,7 @@
 Like all of `cli`, it parses, calls and prints. What is refused is raised, and `cli.main` makes an exit code of it.
 """
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ import typer
 
 from pipeline.cli.console import answer
 from pipeline.cli.options import LOOK
+from pipeline.errors import InputError
 
 if TYPE_CHECKING:
     from pipeline.registry import Registry
@@ -26,7 +28,12 @@ Name = Annotated[str, typer.Argument(help="A registered model, such as obesity_c
 Which = Annotated[str, typer.Argument(help="A version's number, or an alias of it.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 Why = Annotated[str, typer.Option("--why", help="The reason; it stays in the version's history.")]
-Place = Annotated[str, typer.Argument(metavar="URL", help="s3://bucket/prefix", show_default=False)]
+Address = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="URL", help="s3://bucket/prefix or git:REMOTE; by default REGISTRY_URL.", show_default=False
+    ),
+]
 
 
 def _registry() -> "Registry":
@@ -149,14 +156,14 @@ def rollback(name: Name, why: Why = "", as_json: Json = False) -> None:
 
 @app.command()
 def history(name: Name, as_json: Json = False) -> None:
-    """Who moved what, when and why, the first move first.
+    """Who moved what, when and why, and what the gate refused, the oldest first.
 
     Example: pipeline registry history obesity_classifier
     """
     from pipeline.cli.show import registry as show_registry
 
     moves = _registry().history(name)
-    empty = f"Nothing was promoted or rolled back in {name} yet."
+    empty = f"Nothing was promoted, refused or rolled back in {name} yet."
     answer([move.as_json() for move in moves], show_registry.history(name, moves) if moves else empty, as_json)
 
 
@@ -188,40 +195,66 @@ def fetch(
 
 @app.command()
 def pull(
-    url: Place,
+    url: Address = None,
     discard: Annotated[
         bool, typer.Option("--discard", help="Also replace unpushed work; a copy is kept next to the database.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Download the registry from S3; a runner starts without one.
+    """Take the registry from where it is kept between runs.
 
     Does nothing where nothing was ever pushed. Refuses (exit code 3) to replace work that was never pushed.
+
+    Example: pipeline registry pull git:origin
 
     Example: pipeline registry pull s3://my-bucket/registry
     """
     from pipeline.registry import remote_store
 
-    done = remote_store.pull(_registry().store, url, discard=discard)
+    address = _address(url)
+    done = remote_store.pull(_registry().store, address, discard=discard)
     taken = "nothing was changed" if not done.changed else f"{done.files} file(s) taken"
-    text = f"state {done.sequence} of {url}: {taken}" if done.sequence else f"nothing was ever pushed to {url}"
+    text = f"state {done.sequence} of {address}: {taken}" if done.sequence else f"nothing was ever pushed to {address}"
     aside = f"\nyour own work, never pushed, is kept in {done.set_aside}" if done.set_aside else ""
     answer(_sync_json(done), text + aside, as_json)
 
 
 @app.command()
-def push(url: Place, as_json: Json = False) -> None:
-    """Put the registry in S3, unless somebody else did so since it was pulled.
+def push(
+    url: Address = None,
+    move_champion: Annotated[
+        bool, typer.Option("--move-champion", help="Also if the champion that others share becomes another one.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Put the registry where it is kept between runs, unless somebody else did so since it was pulled.
 
     If another push came first, yours is refused (exit code 3) and your work is kept: pull, register, gate, push again.
+
+    Example: pipeline registry push git:origin
 
     Example: pipeline registry push s3://my-bucket/registry
     """
     from pipeline.registry import remote_store
 
-    done = remote_store.push(_registry().store, url)
+    address = _address(url)
+    done = remote_store.push(_registry().store, address, move_champion=move_champion)
     put = f"{done.files} file(s) put" if done.changed else "there is nothing new to push"
-    answer(_sync_json(done), f"state {done.sequence} of {url}: {put}", as_json)
+    answer(_sync_json(done), f"state {done.sequence} of {address}: {put}", as_json)
+
+
+def _address(url: str | None) -> str:
+    from pipeline.registry.place import where_kept
+
+    kept = where_kept(os.environ.get("REGISTRY_URL"))
+    address = url or kept.url
+    if not address:
+        raise InputError(
+            kept.notice
+            or "no place is named in which the registry is kept: give its address, such as git:origin or "
+            "s3://bucket/prefix, or set REGISTRY_URL"
+        )
+    return address
 
 
 def _sync_json(done: "SyncResult") -> dict[str, object]:

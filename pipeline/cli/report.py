@@ -1,5 +1,6 @@
 """Commands about what people read: figures, the model card, what changed since a commit, generated documents."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,8 @@ def report(
         typer.Option(
             metavar="REV",
             help="Compare with a commit instead. `auto`: where this branch left main (in a pull request, its target); "
-            "on main HEAD if anything was changed since, else the commit before.",
+            "on main HEAD if anything was changed since, else the commit before. A run of GitHub on main that nobody "
+            "pushed to is compared with the champion.",
         ),
     ] = None,
     target: Annotated[
@@ -49,14 +51,16 @@ def report(
 
 def _compare(against: str, folder: Path, target: Path | None, *, refuse_worse: bool) -> None:
     from pipeline.files import write_text
-    from pipeline.report.comment import comment, headline, unfolded
-    from pipeline.report.comparison import against as compare_with
+    from pipeline.report.base import against as compare_with
+    from pipeline.report.comment import comment, unfolded
+    from pipeline.report.context import RunContext
+    from pipeline.report.headline import headline
 
-    comparison = compare_with(against, folder)
-    text = comment(comparison)
+    comparison, context = compare_with(against, folder), RunContext.of(os.environ)
+    text, first = comment(comparison, context), headline(comparison, context)
     if target:
         write_text(target, text)
-        say(f"{target}: {headline(comparison)}")
+        say(f"{target}: {first}")
     elif out.is_terminal:
         from rich.markdown import Markdown
 
@@ -64,7 +68,7 @@ def _compare(against: str, folder: Path, target: Path | None, *, refuse_worse: b
     else:
         out.file.write(text)
     if refuse_worse and comparison.outcome in {"worse", "mixed"}:
-        raise GateRefusal(f"a figure is worse than before: {headline(comparison)}")
+        raise GateRefusal(f"a figure is worse than before: {first}")
 
 
 @app.command()

@@ -6,11 +6,21 @@ Elsewhere the same lines are printed as they are and outputs go nowhere, so a la
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pipeline.repo import stage_started
 
 _FAILURE = re.compile(r"(?:[A-Z]\w*(?:Error|Refusal)|ERROR): ")
+
+
+@dataclass(frozen=True)
+class Message:
+    """What was done, or why not, in words; a notice and a warning are shown on top of the run as well."""
+
+    text: str
+    level: Literal["log", "notice", "warning"] = "log"
 
 
 def on_github(environment: Mapping[str, str] = os.environ) -> bool:

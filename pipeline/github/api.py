@@ -1,15 +1,32 @@
 """A request to GitHub's API -> its answer, page by page for lists, or an error that names request and reason."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pipeline.errors import SourceError
+
+if TYPE_CHECKING:
+    from requests import Response
 
 AUTHOR = "github-actions[bot]"
 """The author that GitHub shows for everything written with a workflow's own token."""
 
 CONNECT_SECONDS, READ_SECONDS, RETRIES = 5, 30, 3
 _PAGE = 100
+
+
+class GitHubError(SourceError):
+    """GitHub refused a request.
+
+    Args:
+        order: The request's method and path.
+        status: Of the answer.
+        reason: GitHub's own words.
+    """
+
+    def __init__(self, order: str, status: int, reason: str) -> None:
+        super().__init__(f"GitHub refuses {order}: {status} {reason}".rstrip())
+        self.status, self.reason = status, reason
 
 
 class GitHub:
@@ -48,7 +65,8 @@ class GitHub:
         """The answer to one request; None if it has no content.
 
         Raises:
-            SourceError: GitHub cannot be reached, or refuses the request.
+            GitHubError: GitHub refuses the request.
+            SourceError: GitHub cannot be reached.
         """
         import requests
 
@@ -59,7 +77,7 @@ class GitHub:
             response.raise_for_status()
             return response.json() if response.content else None
         except requests.HTTPError as error:
-            raise SourceError(f"GitHub refuses {method} {path}: {error.response.status_code}") from None
+            raise GitHubError(f"{method} {path}", error.response.status_code, _reason(error.response)) from None
         except (requests.RequestException, ValueError) as error:
             raise SourceError(f"{method} {path}: GitHub cannot be reached ({type(error).__name__})") from None
 
@@ -71,6 +89,16 @@ class GitHub:
             if len(items) < _PAGE:
                 return
             page += 1
+
+
+def _reason(response: "Response") -> str:
+    """The words of a refusal: its message, and of a failed validation each reason."""
+    try:
+        content = response.json()
+        errors = [str(error["message"]) for error in content.get("errors", ()) if error.get("message")]
+        return ": ".join([str(content["message"]), *errors])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return response.reason
 
 
 def is_from_workflow(item: Mapping[str, Any], marker: str) -> bool:

@@ -5,20 +5,25 @@ retraining was started. An issue that a person wrote is never changed, whatever 
 """
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pipeline.errors import ModelFileError
 from pipeline.files import read_bytes
-from pipeline.github.api import GitHub, is_from_workflow
+from pipeline.github.actions import Message
+from pipeline.github.api import GitHub, GitHubError, is_from_workflow
 from pipeline.github.comment import sanitize
+from pipeline.github.dispatch import start
 
 LABEL = "drift"
 TITLE = "Drift: the newest requests differ from the first ones"
 ISSUE_MARKER = "<!-- obesity-levels drift -->"
 RETRAINING_MARKER = "<!-- obesity-levels drift: retraining was asked for -->"
 WORKFLOW = "retrain.yml"
+ISSUES_ARE_OFF = 410
+"""Gone: the repository's Issues are switched off, as they are in a fork unless its owner enables them."""
 
 RESULT_FILE, TEXT_FILE = "drift.json", "issue.md"
 """What `pipeline ci watch` writes into its folder, besides pictures."""
@@ -80,7 +85,7 @@ class WatchRun:
         return f"/repos/{self.repository}"
 
 
-def update_issue(github: GitHub, run: WatchRun, report: DriftReport, *, retrain: bool) -> tuple[str, ...]:
+def update_issue(github: GitHub, run: WatchRun, report: DriftReport, *, retrain: bool) -> tuple[Message, ...]:
     """Open, update or close the issue, and start retraining once for each drift. Returns what was done, in words.
 
     Args:
@@ -89,23 +94,39 @@ def update_issue(github: GitHub, run: WatchRun, report: DriftReport, *, retrain:
         report: The watch's result.
         retrain: Whether the team wants retrain.yml to be started.
     """
+    try:
+        return tuple(_update_issue(github, run, report, retrain=retrain))
+    except GitHubError as error:
+        if error.status != ISSUES_ARE_OFF:
+            raise
+    if report.state != "drifting":
+        return (Message(f"{report.headline}: Issues are off"),)
+    repository = run.repository
+    note = "and no retraining is started, because the issue keeps note of it" if retrain else ""
+    said = ", ".join(filter(None, (f"{sanitize(report.headline)}. No issue says so", note)))
+    return (Message(f"{said}: enable Issues (`gh repo edit {repository} --enable-issues`)", "warning"),)
+
+
+def _update_issue(github: GitHub, run: WatchRun, report: DriftReport, *, retrain: bool) -> Iterator[Message]:
     issue, *duplicates = _open_issues(github, run) or [None]
-    done = [_close(github, run, duplicate, f"The same as #{issue['number']}.") for duplicate in duplicates if issue]
+    for duplicate in duplicates:
+        yield _close(github, run, duplicate, f"The same as #{issue['number']}.")
     if report.state == "steady":
-        return (*done, _close_after_drift(github, run, issue, report))
+        yield _close_after_drift(github, run, issue, report)
+        return
     if report.state == "unknown":
-        return (*done, f"{report.headline}: no issue is opened or closed")
+        yield Message(f"{report.headline}: no issue is opened or closed")
+        return
     retraining = issue is not None and RETRAINING_MARKER in issue["body"]
     text = issue_body(run, report, retraining=retraining)
     if issue is None:
         issue = github.request("POST", f"{run.path}/issues", json={"title": TITLE, "labels": [LABEL], "body": text})
-        done.append(f"opened issue {issue['number']}")
+        yield Message(f"opened issue {issue['number']}")
     else:
         github.request("PATCH", f"{run.path}/issues/{issue['number']}", json={"body": text})
-        done.append(f"updated issue {issue['number']}")
+        yield Message(f"updated issue {issue['number']}")
     if retrain and not retraining:
-        done.append(_start_retraining(github, run, issue["number"], report))
-    return tuple(done)
+        yield _start_retraining(github, run, issue["number"], report)
 
 
 def issue_body(run: WatchRun, report: DriftReport, *, retraining: bool) -> str:
@@ -126,24 +147,24 @@ def _open_issues(github: GitHub, run: WatchRun) -> list[Any]:
     return sorted(own, key=lambda item: int(item["number"]))
 
 
-def _close_after_drift(github: GitHub, run: WatchRun, issue: Any, report: DriftReport) -> str:
+def _close_after_drift(github: GitHub, run: WatchRun, issue: Any, report: DriftReport) -> Message:
     if issue is None:
-        return f"{report.headline}: no issue is open"
+        return Message(f"{report.headline}: no issue is open")
     return _close(github, run, issue, f"The drift is over. {sanitize(report.headline)} ([run]({run.url})).")
 
 
-def _close(github: GitHub, run: WatchRun, issue: Any, reason: str) -> str:
+def _close(github: GitHub, run: WatchRun, issue: Any, reason: str) -> Message:
     path = f"{run.path}/issues/{issue['number']}"
     github.request("POST", f"{path}/comments", json={"body": reason})
     github.request("PATCH", path, json={"state": "closed", "state_reason": "completed"})
-    return f"closed issue {issue['number']}"
+    return Message(f"closed issue {issue['number']}")
 
 
-def _start_retraining(github: GitHub, run: WatchRun, number: int, report: DriftReport) -> str:
+def _start_retraining(github: GitHub, run: WatchRun, number: int, report: DriftReport) -> Message:
     """Start the workflow, then write the marker. Safe to repeat: a second retraining makes no second version."""
     inputs = {"reason": f"drift, issue #{number}: {report.headline}"}
-    path = f"{run.path}/actions/workflows/{WORKFLOW}/dispatches"
-    github.request("POST", path, json={"ref": run.branch, "inputs": inputs})
-    body = issue_body(run, report, retraining=True)
-    github.request("PATCH", f"{run.path}/issues/{number}", json={"body": body})
-    return f"started {WORKFLOW}"
+    started = start(github, run.path, WORKFLOW, run.branch, inputs)
+    if started.level == "log":
+        body = issue_body(run, report, retraining=True)
+        github.request("PATCH", f"{run.path}/issues/{number}", json={"body": body})
+    return started

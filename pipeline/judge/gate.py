@@ -21,64 +21,91 @@ from pipeline.errors import RegistryError
 from pipeline.files import CHAMPION_FOLDER, write_json
 from pipeline.intervals import Pairs
 from pipeline.judge.rules import comparison_obstacle, decide
-from pipeline.judge.verdict import Candidate, ChallengerFigures, Guards, NewRecords, Verdict
+from pipeline.judge.verdict import (
+    Candidate,
+    ChallengerFigures,
+    Circumstances,
+    Guards,
+    NewRecords,
+    PairedAnswers,
+    Verdict,
+)
 from pipeline.model.evaluate import answer, load_graphs, per_level, plausible
 from pipeline.model.result import Result, fold_graphs, record_ids
 from pipeline.model.scores import Answers
 from pipeline.params import EvaluateParams, Params
 from pipeline.registry import Registry
+from pipeline.registry.history import refusing_predecessor
 from pipeline.registry.versions import Version
 
 
 def run(
-    result: Result, params: Params, registry: Registry | None = None, *, dry_run: bool = False, why: str = ""
+    result: Result,
+    params: Params,
+    registry: Registry | None = None,
+    *,
+    why: str = "",
+    floors_only: str = "",
+    shared: bool = False,
 ) -> Verdict:
     """Judge a registered result; write its layout's `verdict`, and make it champion if it passed.
 
-    Safe to repeat.
+    A refusal goes into the registry's history as well. A registry that others share is changed only with `shared`, so
+    that no branch and no old checkout moves their champion. Safe to repeat.
 
     Args:
-        result: What lies in a layout that was trained and evaluated; registered unless `dry_run`.
+        result: What lies in a layout that was trained and evaluated, and is registered.
         params: The parameters.
         registry: None takes the one that the environment names.
-        dry_run: Decide, and change and write nothing.
         why: Goes into the history before the verdict's own words.
+        floors_only: A person's reason to let the floors decide where the contract changed; empty for none.
+        shared: Also move the champion of a registry that others share.
 
     Raises:
         RaceLostError: The champion was moved meanwhile; nothing was changed.
         RegistryError: The result is not registered, or the registry cannot be reached.
     """
     registry = registry or Registry()
-    verdict = judge(result, params, registry)
-    if dry_run:
-        return verdict
+    verdict = judge(result, params, registry, floors_only=floors_only)
     if verdict.challenger is None:
         raise RegistryError(f"the result in {result.layout.model} is not registered: run `pipeline register` first")
-    name = params.registry.model_name
-    if verdict.outcome == "promoted":
-        reason = f"{why}. {verdict.text}" if why else verdict.text
-        registry.promote(name, verdict.challenger, "Production", expected=verdict.champion, why=reason)
-    elif verdict.challenger == verdict.champion:  # completes what an interrupted gate left undone
-        reason = (
-            "the alias pointed here without a history entry: an interrupted promotion, or one made outside this project"
-        )
-        registry.promote(name, verdict.challenger, "Production", expected=verdict.champion, why=reason)
+    if shared or not registry.is_shared:
+        _carry_out(registry, params.registry.model_name, verdict.challenger, verdict, why)
     write_json(result.layout.verdict, verdict.as_json())
     return verdict
 
 
-def judge(result: Result, params: Params, registry: Registry) -> Verdict:
-    """The verdict on a result, against the registry's champion; nothing is changed.
+def _carry_out(registry: Registry, name: str, challenger: int, verdict: Verdict, why: str) -> None:
+    reason = f"{why}. {verdict.text}" if why else verdict.text
+    if verdict.promotes:
+        registry.promote(name, challenger, "Production", expected=verdict.champion, why=reason)
+    elif verdict.outcome == "refused":
+        registry.refuse(name, challenger, champion=verdict.champion, why=reason)
+    elif challenger == verdict.champion:  # completes what an interrupted gate left undone
+        reason = (
+            "the alias pointed here without a history entry: an interrupted promotion, or one made outside this project"
+        )
+        registry.promote(name, challenger, "Production", expected=verdict.champion, why=reason)
+
+
+def judge(result: Result, params: Params, registry: Registry | None = None, *, floors_only: str = "") -> Verdict:
+    """The verdict on a result, against the registry's champion; nothing is changed or written.
+
+    Args:
+        result: What lies in a layout that was trained and evaluated.
+        params: The parameters.
+        registry: None takes the one that the environment names.
+        floors_only: A person's reason to let the floors decide where the contract changed; empty for none.
 
     Raises:
         RegistryError: The registry cannot be reached, or the champion's files are damaged.
     """
-    name = params.registry.model_name
+    registry, name = registry or Registry(), params.registry.model_name
     registered, champion_version = registry.find(name, result.sha256), registry.champion(name)
     frame = result.records
     guards, right = guards_of(load_graphs(result.fold_graphs), frame, params.evaluate)
     challenger = _challenger(result, registered, guards)
-    champion, pairs, new_records = (_champion(champion_version) if champion_version else None), None, None
+    champion, answers = (_champion(champion_version) if champion_version else None), None
     other = champion is not None and champion.model_sha256 != challenger.model_sha256
     if champion_version and champion and other and not comparison_obstacle(challenger, champion):
         files = registry.files(champion_version, result.layout.root / CHAMPION_FOLDER)
@@ -86,9 +113,33 @@ def judge(result: Result, params: Params, registry: Registry) -> Verdict:
         folds_of_champion = frame.assign(**{FOLD: [fold_of(key, len(graphs)) for key in frame[KEY]]})
         guards, also_right = guards_of(graphs, folds_of_champion, params.evaluate)
         champion = replace(champion, guards=guards)
-        pairs = _pairs(right, also_right)
         new_records = _new_records(registry.record_ids(champion_version), frame, right, also_right)
-    return decide(challenger, _figures(result, right), champion, pairs, params.gate, new_records)
+        answers = PairedAnswers(_pairs(right, also_right), new_records)
+    circumstances = Circumstances(
+        refused_by=_refused_by(registry, champion_version, result) if champion_version and other else None,
+        floors_only=floors_only.strip(),
+    )
+    return decide(challenger, _figures(result, right), champion, answers, params.gate, circumstances)
+
+
+def judge_by_floors(result: Result, params: Params, not_asked: str) -> Verdict:
+    """The verdict on a result by the floors alone; no registry is looked at.
+
+    Args:
+        result: What lies in a layout that was trained and evaluated.
+        params: The parameters.
+        not_asked: Why the champion is not asked, as a clause.
+    """
+    guards, right = guards_of(load_graphs(result.fold_graphs), result.records, params.evaluate)
+    challenger, circumstances = _challenger(result, None, guards), Circumstances(not_asked=not_asked)
+    return decide(challenger, _figures(result, right), None, None, params.gate, circumstances)
+
+
+def _refused_by(registry: Registry, champion: Version, result: Result) -> int | None:
+    """The earlier champion that refused this result's graph, in whatever version, and that this one succeeded."""
+    versions = registry.versions(champion.name)
+    same = {version.number for version in versions if version.tags.get("model_sha256") == result.model_sha256}
+    return refusing_predecessor(registry.history(champion.name), champion.number, same)
 
 
 def guards_of(
@@ -122,12 +173,14 @@ def _new_records(
     """The right answers of both, apart for the records that the champion was judged on; None where that is not kept."""
     if judged is None:
         return None
-    known = np.array([record_id in judged for record_id in record_ids(frame)])
+    ids = record_ids(frame)
+    known = np.array([record_id in judged for record_id in ids])
     return NewRecords(
         known=_pairs(challenger_right[known], champion_right[known]),
         records=int((~known).sum()),
         right=int(challenger_right[~known].sum()),
         champion_right=int(champion_right[~known].sum()),
+        missing=len(judged.difference(ids)),
     )
 
 

@@ -1,21 +1,28 @@
 """Two candidates and their figures -> the verdict with every reason. Pure: nothing is measured, read or moved here.
 
 A challenger is promoted if every floor holds, it is surely not worse than the champion on the same records, no guard
-got worse, and something was gained: a tie keeps the champion. Records that the champion was not judged on are looked
-at by themselves, because wrong labels hurt both models alike and so hide in a comparison. Where the two cannot be
-compared, only the floors are checked, except that a model made from the sample never replaces one made from other data.
+got worse, and something was gained; with nothing gained the champion is kept. What an earlier champion refused, its
+successors refuse. Where the two cannot be compared, only the floors are checked; that replaces nothing but a model made
+from the sample, unless a person says so.
 
-A new rule is a `Reason` here; what it weighs is measured in `gate.py` and has its limit in `params.yaml`.
+What is weighed in each rule is in `reasons.py`, measured in `gate.py`, and has its limit in `params.yaml`.
 """
 
 from dataclasses import replace
 
-from pipeline.intervals import Pairs, binomial_cdf
-from pipeline.judge.verdict import Candidate, ChallengerFigures, Guards, NewRecords, Outcome, Reason, Verdict
+from pipeline.judge.reasons import GAIN, comparison_reasons, floor_reasons
+from pipeline.judge.verdict import (
+    Candidate,
+    ChallengerFigures,
+    Circumstances,
+    Outcome,
+    PairedAnswers,
+    Reason,
+    Verdict,
+)
 from pipeline.params import GateParams
 
-ROUNDING = 1e-9
-"""What doubles may add to a difference of two shares that is exactly the tolerance."""
+NOTHING_ELSE = Circumstances()
 
 SAME = Reason("model", True, "the champion's", "another graph", "the challenger is the champion, byte by byte")  # noqa: FBT003  a row
 
@@ -24,9 +31,9 @@ def decide(
     challenger: Candidate,
     reached: ChallengerFigures,
     champion: Candidate | None,
-    pairs: Pairs | None,
+    answers: PairedAnswers | None,
     params: GateParams,
-    new_records: NewRecords | None = None,
+    circumstances: Circumstances = NOTHING_ELSE,
 ) -> Verdict:
     """The verdict on a challenger.
 
@@ -34,13 +41,14 @@ def decide(
         challenger: The model to judge, with guards.
         reached: Its other figures.
         champion: The model that ships now, if any.
-        pairs: Their answers to the same records; needed only where `comparison_obstacle` is None.
+        answers: Their answers to the same records; needed only where `comparison_obstacle` is None.
         params: Margin, confidence, tolerance and floors.
-        new_records: The same answers, the champion's own records apart from new ones; None where that is not known.
+        circumstances: What decides besides.
     """
     verdict = Verdict(
-        outcome="unchanged",
-        text=f"Unchanged: {SAME.text}",
+        outcome="kept",
+        promotes=False,
+        text=f"Kept: {SAME.text}",
         reasons=(SAME,),
         challenger=challenger.version,
         champion=champion.version if champion else None,
@@ -49,156 +57,82 @@ def decide(
     )
     if verdict.champion_sha256 == verdict.challenger_sha256:
         return verdict
-    reasons, lower = floor_reasons(challenger, reached, params), None
-    if why := comparison_obstacle(challenger, champion):
-        reasons += (why,)
-    else:
-        assert champion is not None  # noqa: S101  comparison_obstacle says so; mypy cannot know
-        assert pairs is not None  # noqa: S101  for mypy
-        reasons += comparison_reasons(challenger, champion, pairs, params)
-        if challenger.data_sha256 != champion.data_sha256:
-            reasons += new_records_reasons(new_records, params)
-        lower = pairs.lower_bound(params.confidence)
-        verdict = replace(verdict, pairs=pairs, new_records=new_records, difference=pairs.difference, lower_bound=lower)
-    outcome, text = _outcome(reasons, lower)
-    return replace(verdict, outcome=outcome, text=text, reasons=reasons)
+    reasons = floor_reasons(challenger, reached, params)
+    if champion and circumstances.refused_by is not None:
+        reasons += (_refused_before(circumstances.refused_by, champion),)
+    if obstacle := comparison_obstacle(challenger, champion, circumstances.not_asked):
+        reasons += (obstacle,)
+        outcome, promotes, text = _refused(reasons) or _floors_only(champion, obstacle, circumstances)
+        return replace(verdict, outcome=outcome, promotes=promotes, text=text, reasons=reasons)
+    assert champion is not None  # noqa: S101  comparison_obstacle says so; mypy cannot know
+    assert answers is not None  # noqa: S101  for mypy
+    reasons += comparison_reasons(challenger, champion, answers, params)
+    pairs, lower = answers.pairs, answers.pairs.lower_bound(params.confidence)
+    outcome, promotes, text = _refused(reasons) or _compared(reasons, lower)
+    return replace(
+        verdict,
+        outcome=outcome,
+        promotes=promotes,
+        text=text,
+        reasons=reasons,
+        pairs=pairs,
+        new_records=answers.new_records,
+        difference=pairs.difference,
+        lower_bound=lower,
+    )
 
 
-def comparison_obstacle(challenger: Candidate, champion: Candidate | None) -> Reason | None:
+def comparison_obstacle(challenger: Candidate, champion: Candidate | None, not_asked: str = "") -> Reason | None:
     """Why the two are not compared record by record, as a reason that may itself refuse; None if they are."""
-    if champion is None:
+    if not_asked:
+        why = not_asked
+    elif champion is None:
         why = "there is no champion yet"
     elif challenger.source == "sample" and champion.source != "sample":
         text = "a model made from the sample never replaces one made from other data"
         return Reason("source", ok=False, value=challenger.source, needed="not sample", text=text)
-    elif champion.contract != challenger.contract:
-        why = f"champion version {champion.version} was made for another contract and cannot answer these records"
     elif champion.source == "sample" and challenger.source != "sample":
         why = f"champion version {champion.version} was made from the sample"
+    elif champion.contract != challenger.contract:
+        why = f"champion version {champion.version} was made for another contract and cannot answer these records"
     else:
         return None
-    return Reason("comparison", None, None, "the floors", f"{why}: only the floors are checked")
+    return Reason("comparison", None, None, "the floors", why)
 
 
-def floor_reasons(challenger: Candidate, reached: ChallengerFigures, params: GateParams) -> tuple[Reason, ...]:
-    """One reason for each floor."""
-    assert challenger.guards is not None  # noqa: S101  a challenger always answers its own records
-    guards, floors = challenger.guards, params.floors
-    accuracy, rule, flips = reached.out_of_fold_accuracy, reached.rule_accuracy, reached.onnx_flips
-    ahead = f"out-of-fold accuracy {accuracy:.4f} {'>' if accuracy > rule else '<='} the BMI rule's {rule:.4f}"
-    agree = f"ONNX and scikit-learn {'differ on ' + str(flips) + ' label(s)' if flips else 'agree on every label'}"
-    return (
-        _floor("holdout accuracy", reached.holdout_accuracy, floors.holdout_accuracy),
-        _floor("collected rows", guards.collected_accuracy, floors.collected_accuracy),
-        _floor("worst level recall", guards.worst_level_recall, floors.worst_class_recall),
-        _floor("plausible people", guards.plausible_people, floors.plausible_people),
-        Reason("BMI rule", accuracy > rule, accuracy, f"> {rule:.4f}", ahead),
-        Reason("ONNX flips", flips == 0, flips, "0", agree),
-    )
-
-
-def comparison_reasons(
-    challenger: Candidate, champion: Candidate, pairs: Pairs, params: GateParams
-) -> tuple[Reason, ...]:
-    """Not worse on the same records, no guard worse, and something gained."""
-    assert challenger.guards is not None  # noqa: S101  for mypy
-    assert champion.guards is not None  # noqa: S101  it answered, or there would be no pairs
-    lower = pairs.lower_bound(params.confidence)
+def _refused_before(refused_by: int, champion: Candidate) -> Reason:
     text = (
-        f"{_bound_in_words(lower, params)}; of {pairs.total} records only the challenger is right on "
-        f"{pairs.only_challenger}, only the champion on {pairs.only_champion}"
+        f"it was refused against champion version {refused_by}, and version {champion.version} is that one's "
+        "successor; `pipeline registry promote` makes it champion by hand"
     )
-    not_worse = Reason("not worse", lower > -params.margin, lower, f"> {-params.margin:+.4f}", text)
-    guard_reasons, better = _guard_reasons(challenger.guards, champion.guards, params.guard_tolerance)
-    gains = [
-        *([f"the lower bound {lower:+.4f} is above 0"] if lower > 0 else []),
-        *better,
-        *(["it was trained on other data"] if challenger.data_sha256 != champion.data_sha256 else []),
-    ]
-    tie = f"not clearly better (lower bound {lower:+.4f}, needed above 0), so the champion stays"
-    gained = "gained: " + "; ".join(gains) if gains else tie
-    needed = "better, a better guard, or other data"
-    return (not_worse, *guard_reasons, Reason("gain", bool(gains), None, needed, gained))
+    return Reason("refused before", ok=False, value=None, needed="no refusal by an earlier champion", text=text)
 
 
-def _bound_in_words(lower: float, params: GateParams) -> str:
-    points = f"{abs(100 * lower):.2f} points"
-    side = f"at worst {points} below the champion" if lower < 0 else f"at least {points} above the champion"
-    return f"{params.confidence:.0%} sure: {side} (allowed: {100 * params.margin:.2f} below)"
+def _refused(reasons: tuple[Reason, ...]) -> tuple[Outcome, bool, str] | None:
+    """Any reason that does not hold refuses."""
+    failed = [reason.text for reason in reasons if reason.ok is False]
+    return ("refused", False, "Refused: " + "; ".join(failed)) if failed else None
 
 
-def new_records_reasons(new_records: NewRecords | None, params: GateParams) -> tuple[Reason, ...]:
-    """Not worse on the records that the champion was judged on, and new ones that can be learnt at all.
-
-    Labels that contradict the rest, as shuffled ones do, are answered wrongly by every model that did not see them.
-    """
-    floor = params.floors.new_records
-    if new_records is None:
-        text = (
-            "new records: the champion's version does not say which records it was judged on; all are compared together"
-        )
-        return (Reason("new records", None, None, f">= {floor:.2f}", text),)
-    if not new_records.records:
-        return ()
-    share = new_records.right / new_records.records
-    passes = binomial_cdf(new_records.right, new_records.records, floor) >= 1 - params.confidence
-    text = (
-        f"new records: {new_records.right} of {new_records.records} right ({share:.4f}), "
-        f"the champion {new_records.champion_right}"
-    )
-    if not passes:
-        text += f", clearly below {floor:.2f} ({params.confidence:.0%} sure): the labels are probably shuffled or wrong"
-    elif share < floor:
-        text += f"; below {floor:.2f}, but not clearly with so few"
-    return (_known(new_records.known, params), Reason("new records", passes, share, f">= {floor:.2f}", text))
+def _compared(reasons: tuple[Reason, ...], lower: float) -> tuple[Outcome, bool, str]:
+    """Only a lower bound above zero is called better."""
+    gain = next(reason for reason in reasons if reason.name == GAIN)
+    if not gain.ok:
+        return "kept", False, f"Kept: the champion stays, the challenger is {gain.text}"
+    if lower > 0:
+        return "promoted", True, "Promoted: better than the champion"
+    return "promoted", True, f"Promoted: not worse than the champion; {gain.text}"
 
 
-def _known(pairs: Pairs, params: GateParams) -> Reason:
-    needed, lower = f"> {-params.margin:+.4f}", pairs.lower_bound(params.confidence)
-    what = f"the {pairs.total} records that the champion was judged on as well"
-    if Pairs(0, 0, pairs.total).lower_bound(params.confidence) <= -params.margin:
-        return Reason("known records no worse", None, None, needed, f"{what} are too few to say anything")
-    text = f"on {what}, {_bound_in_words(lower, params)}"
-    return Reason("known records no worse", lower > -params.margin, lower, needed, text)
-
-
-def _guard_reasons(new: Guards, old: Guards, tolerance: float) -> tuple[list[Reason], list[str]]:
-    """A reason for each guard, and what is said of those that rose by more than the tolerance."""
-    guards = {
-        "worst level recall": (new.worst_level_recall, old.worst_level_recall),
-        "collected rows": (new.collected_accuracy, old.collected_accuracy),
-        "plausible people": (new.plausible_people, old.plausible_people),
-    }
-    reasons, better = [], []
-    for name, (figure, champion_figure) in guards.items():
-        if figure is None or champion_figure is None:
-            reasons.append(_unmeasured(f"{name} no worse", name, ""))
-            continue
-        least = champion_figure - tolerance
-        text = f"{name} {figure:.4f}, the champion's {champion_figure:.4f} (needed {least:.4f})"
-        passes = champion_figure - figure <= tolerance + ROUNDING
-        reasons.append(Reason(f"{name} no worse", passes, figure, f">= {least:.4f}", text))
-        if figure - champion_figure > tolerance + ROUNDING:
-            better.append(text)
-    return reasons, better
-
-
-def _floor(name: str, figure: float | None, least: float) -> Reason:
-    needed = f">= {least:.2f}"
-    if figure is None:
-        return _unmeasured(name, name, needed)
-    ok = figure >= least
-    return Reason(name, ok, figure, needed, f"{name} {figure:.4f} {'>=' if ok else '<'} {least:.2f}")
-
-
-def _unmeasured(rule: str, name: str, needed: str) -> Reason:
-    return Reason(rule, None, None, needed, f"{name}: not measurable on these records")
-
-
-def _outcome(reasons: tuple[Reason, ...], lower: float | None) -> tuple[Outcome, str]:
-    """Any reason that does not hold refuses; only a lower bound above zero is called better."""
-    if failed := [reason.text for reason in reasons if reason.ok is False]:
-        return "refused", "Refused: " + "; ".join(failed)
-    if lower is None:
-        return "promoted", "Promoted: floors hold"
-    return "promoted", f"Promoted: {'better' if lower > 0 else 'not worse'} than the champion"
+def _floors_only(
+    champion: Candidate | None, obstacle: Reason, circumstances: Circumstances
+) -> tuple[Outcome, bool, str]:
+    """The floors alone make a champion where there is none to protect, else only on a person's word."""
+    text = f"Floors only: they hold; {obstacle.text}"
+    if circumstances.not_asked:
+        return "floors only", False, f"{text}; the champion stays"
+    if champion is None or champion.source == "sample":
+        return "floors only", True, text
+    if circumstances.floors_only:
+        return "floors only", True, f"{text}; replaced on a person's word: {circumstances.floors_only}"
+    return "floors only", False, f"{text}; it stays until a person runs `pipeline gate --floors-only WHY`"

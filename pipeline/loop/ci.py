@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.data.ingest import ingest
 from pipeline.errors import GitError, InputError, NotPublishedError, RaceLostError, RegistryError, SourceError
 from pipeline.files import (
     CHAMPION_FOLDER,
@@ -24,15 +23,18 @@ from pipeline.files import (
     write_text,
 )
 from pipeline.github.actions import folded, on_github
+from pipeline.github.results import HandedOver
 from pipeline.loop.champion import export
-from pipeline.loop.lock import HANDED_OVER
+from pipeline.loop.lock import HANDED_OVER, RESULTS
+from pipeline.loop.raw import raw_file
 from pipeline.params import Params
 from pipeline.progress import Progress, no_progress
-from pipeline.repo import commit_of, default_base, dvc_push
+from pipeline.repo import commit_of, dvc_push
 from pipeline.repo import repro as dvc_repro
-from pipeline.report.comment import Links, comment
-from pipeline.report.comparison import compare
-from pipeline.report.snapshot import of_revision, of_tree
+from pipeline.report.base import AUTO
+from pipeline.report.base import against as compare_with
+from pipeline.report.comment import comment
+from pipeline.report.context import RunContext
 
 if TYPE_CHECKING:
     from pipeline.judge.verdict import Verdict
@@ -69,7 +71,7 @@ def repro(params: Params, say: Callable[[str], None], *, publish: bool) -> str |
         StageError: A stage failed, with that stage's exit code.
     """
     try:
-        ingest(Layout().raw, params.data.sha256, params.data.url)
+        raw_file(params)
     except (SourceError, NotPublishedError) as error:  # a fork cannot read DVC's remote
         if publish:
             raise
@@ -86,20 +88,37 @@ def repro(params: Params, say: Callable[[str], None], *, publish: bool) -> str |
 
 @dataclass(frozen=True)
 class GateOutcome:
-    """The verdict, and the champion that it leaves: its number and the SHA-256 of its graph, None without one."""
+    """The verdict, and the champion that it leaves: its number and the SHA-256 of its graph, None without one.
+
+    Without one also where the champion was not asked.
+    """
 
     verdict: "Verdict"
     champion: int | None
     sha256: str | None
 
+    @property
+    def made(self) -> bool:
+        """Whether the champion's graph is byte for byte the one that this run made; only then may main sign it."""
+        return self.sha256 == self.verdict.challenger_sha256
+
     def as_outputs(self) -> dict[str, str]:
-        """The outputs that train.yml hands to its caller."""
-        champion = "" if self.champion is None else str(self.champion)
-        return {"outcome": self.verdict.outcome, "champion": champion, "sha256": self.sha256 or ""}
+        """The outputs that the job hands to the ones after it."""
+        return {
+            "outcome": self.verdict.outcome,
+            "champion": "" if self.champion is None else str(self.champion),
+            "sha256": self.sha256 or "",
+            "made": "yes" if self.made else "",
+        }
 
 
 def judge(
-    params: Params, store: str | None, say: Callable[[str], None], progress: Progress = no_progress
+    params: Params,
+    store: str | None,
+    say: Callable[[str], None],
+    progress: Progress = no_progress,
+    *,
+    floors_only: str = "",
 ) -> GateOutcome:
     """What the gate would say; nothing but `layout().verdict` is written.
 
@@ -108,25 +127,41 @@ def judge(
         store: Where the registry is kept between runs, if anywhere; if it cannot be read, only the floors are checked.
         say: Called with why only the floors are checked.
         progress: Called with progress.
+        floors_only: A person's reason to let the floors decide where the contract changed; empty for none.
     """
     from pipeline.judge import gate
     from pipeline.model.result import result_of
     from pipeline.registry.remote_store import pull
 
-    registry = _registry()
-    if store and not is_sample():
-        progress(f"pull the registry from {store}", 0, 1)
+    registry, result = _registry(), result_of(layout(), params)
+    not_asked = "a model made from the sample is not compared with the champion" if is_sample() else ""
+    if not not_asked:
         try:
-            pull(registry.store, store)
+            if store:
+                progress(f"pull the registry from {store}", 0, 1)
+                if not pull(registry.store, store).sequence:
+                    say(f"no model was ever pushed to {store}, so there is no champion to compare with")
+            progress("gate: challenger against champion, a dry run", 0, 1)
+            verdict = gate.judge(result, params, registry, floors_only=floors_only)
+            outcome = _outcome(verdict, params, registry, progress)
         except RegistryError as error:
-            say(f"the registry cannot be read, so there is no champion to compare with: {error}")
-    progress("gate: challenger against champion, a dry run", 0, 1)
-    verdict = gate.run(result_of(layout(), params), params, registry, dry_run=True)
-    write_json(layout().verdict, verdict.as_json())
-    return _outcome(verdict, params, registry, progress)
+            say(f"the champion cannot be read, so only the floors are checked: {error}")
+            not_asked = f"the champion cannot be read ({str(error).splitlines()[0]})"
+    if not_asked:
+        outcome = GateOutcome(gate.judge_by_floors(result, params, not_asked), None, None)
+    write_json(layout().verdict, outcome.verdict.as_json())
+    return outcome
 
 
-def publish(params: Params, store: str | None, why: str, progress: Progress = no_progress) -> GateOutcome:
+def publish(
+    params: Params,
+    store: str | None,
+    why: str,
+    say: Callable[[str], None],
+    progress: Progress = no_progress,
+    *,
+    floors_only: str = "",
+) -> GateOutcome:
     """Register the result, let the gate decide, and push data, models and registry to where they are kept.
 
     A run that loses the race for the registry takes it as it is now, and decides again.
@@ -135,18 +170,21 @@ def publish(params: Params, store: str | None, why: str, progress: Progress = no
         params: The parameters.
         store: Where the registry is kept between runs; None where MLFLOW_TRACKING_URI names a server.
         why: The reason, for the registry's history.
+        say: Called with why data and models were not pushed, if there are no credentials for it.
         progress: Called with progress.
+        floors_only: A person's reason to let the floors decide where the contract changed; empty for none.
 
     Raises:
-        SourceError: The results are the sample's.
+        SourceError: The results are the sample's, or DVC's remote refuses them.
         RaceLostError: Another run was first, every time.
     """
     if is_sample():
         raise SourceError(f"nothing made from the sample is published; there is no {Layout().raw}")
-    dvc_push(progress)
+    if not_pushed := dvc_push(progress):  # dvc.lock proves the result, also where its files are not kept
+        say(f"{not_pushed}. The model is published all the same; nobody else can fetch its data from DVC")
     for attempt in range(ATTEMPTS):
         try:
-            return _published(params, store, why, progress, again=attempt > 0)
+            return _published(params, store, why, progress, floors_only, again=attempt > 0)
         except RaceLostError:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -154,7 +192,9 @@ def publish(params: Params, store: str | None, why: str, progress: Progress = no
     raise AssertionError  # pragma: no cover  the last attempt returns or raises
 
 
-def _published(params: Params, store: str | None, why: str, progress: Progress, *, again: bool) -> GateOutcome:
+def _published(
+    params: Params, store: str | None, why: str, progress: Progress, floors_only: str, *, again: bool
+) -> GateOutcome:
     from pipeline.judge import gate
     from pipeline.judge.register import register
     from pipeline.model.result import result_of
@@ -168,10 +208,10 @@ def _published(params: Params, store: str | None, why: str, progress: Progress, 
     result = result_of(layout(), params)
     register(result, params, registry=registry)
     progress("gate: challenger against champion", 0, 1)
-    verdict = gate.run(result, params, registry, why=why)
+    verdict = gate.run(result, params, registry, why=why, floors_only=floors_only, shared=True)
     if store:
         progress(f"push the registry to {store}", 0, 1)
-        push(registry.store, store)
+        push(registry.store, store, move_champion=True)
     return _outcome(verdict, params, registry, progress)
 
 
@@ -192,17 +232,18 @@ def report(against: str) -> str:
     """Write `HANDED_OVER`: the comparison as report.md, and what should be committed; the comparison's text.
 
     Args:
-        against: The commit to compare with. Where it is not here, as after a forced push, the one that this work
-            started from.
+        against: The commit to compare with. Where it is not here, as after a forced push, or empty, what
+            `pipeline.report.base` chooses.
     """
     try:
-        base: str | None = commit_of(Path(), against)
+        base = commit_of(Path(), against)
     except GitError:
         raise
     except InputError:
-        base = default_base(Path())
-    comparison = compare(of_revision(Path(), base) if base else None, of_tree(Path(), layout().root))
-    text = comment(comparison, Links.of(os.environ))
+        base = AUTO
+    stale = tuple(f"{path} is not what the code makes" for path in HandedOver.from_folder(RESULTS).files)
+    comparison = compare_with(base, layout().root, stale=stale)
+    text = comment(comparison, RunContext.of(os.environ))
     write_text(HANDED_OVER / "report.md", text)
     reports = layout().metrics.parent
     for path in [*reports.glob("*.json"), *layout().plots.glob("*.csv")]:

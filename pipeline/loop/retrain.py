@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lambda_api.contract import fingerprint
 from pipeline.data.ingest import ingest
 from pipeline.errors import SourceError
 from pipeline.files import RESULT_FILES, SAMPLE_ROOT, SAMPLE_STORE, Layout
@@ -21,15 +22,21 @@ from pipeline.repo import repro, stage_started, uncommitted
 if TYPE_CHECKING:
     from pipeline.judge.register import Registration
     from pipeline.judge.verdict import Verdict
+    from pipeline.model.result import Result
     from pipeline.registry import Registry
+    from pipeline.registry.versions import Version
 
 
 @dataclass(frozen=True)
 class RetrainResult:
     """What one pass of the loop did.
 
-    `before` is the champion's number and figures before it, if there was one; `uncommitted` names the files of the
-    result that differ from the last commit, None where nothing was ever committed.
+    Attributes:
+        before: The number of the champion before it, if there was one, and its figures if they are of the same records.
+        champion: The present champion.
+        whose: Whose registry it is, in words.
+        moved: Whether the champion was moved.
+        uncommitted: Files of the result that differ from the last commit; None where nothing was ever committed.
     """
 
     came_from: str
@@ -39,12 +46,14 @@ class RetrainResult:
     verdict: "Verdict"
     before: tuple[int, dict[str, float]] | None
     champion: Champion | None
+    whose: str
+    moved: bool
     uncommitted: tuple[str, ...] | None
 
     @property
     def changed(self) -> bool:
         """Whether this pass made anything that was not there."""
-        return bool(self.registered.created or self.verdict.outcome == "promoted")
+        return self.registered.created or self.moved
 
 
 def retrain(params: Params, data: str | None, progress: Progress = no_progress) -> RetrainResult:
@@ -109,6 +118,8 @@ def judge(
 ) -> RetrainResult:
     """Register what lies in a layout, let the gate decide, export the champion and ask it one question.
 
+    The champion is moved only in a registry of this machine.
+
     Args:
         came_from: Where the data came from, in words.
         layout: Trained and evaluated.
@@ -130,10 +141,26 @@ def judge(
     result = result_of(layout, params)
     registration = register(result, params, registry=registry)
     champion = registry.champion(name)
-    before = (champion.number, registry.metrics(champion)) if champion else None
+    before = (champion.number, _comparable(registry, champion, result)) if champion else None
     progress("gate: challenger against champion", 0, 1)
     verdict = gate.run(result, params, registry)
     progress("export the champion", 0, 1)
     exported = export(layout, name, registry)
-    changed = uncommitted(*RESULT_FILES)
-    return RetrainResult(came_from, layout, stages_run, registration, verdict, before, exported, changed)
+    return RetrainResult(
+        came_from=came_from,
+        layout=layout,
+        stages_run=stages_run,
+        registered=registration,
+        verdict=verdict,
+        before=before,
+        champion=exported,
+        whose=registry.whose,
+        moved=verdict.promotes and not registry.is_shared,
+        uncommitted=uncommitted(*RESULT_FILES),
+    )
+
+
+def _comparable(registry: "Registry", champion: "Version", result: "Result") -> dict[str, float]:
+    """The champion's figures; none if they were measured on other records, or for another contract."""
+    same = champion.tags.get("data_sha256") == result.data_sha256 and champion.tags.get("contract") == fingerprint()
+    return registry.metrics(champion) if same else {}

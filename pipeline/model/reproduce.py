@@ -1,13 +1,15 @@
 """The same CSV twice, in fresh processes under other conditions -> every file and metric compared.
 
 The runs differ in hash seed, cores and processor instructions. What depends on the order of a set, on a clock or on
-any of these shows here as a difference; the exit code says so, and the table says where.
+any of these shows here as a difference; the exit code says so, and the table says where. Where the stages have just
+run, their files are one of the two.
 """
 
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,9 +69,9 @@ class Reproduction:
         return bool(self.files) and all(file.equal for file in self.files) and self.difference == 0
 
 
-def compare(folders: list[Path]) -> Reproduction:
-    """The files and metrics below each folder, side by side."""
-    names = sorted({path.relative_to(folder).as_posix() for folder in folders for path in _files(folder)})
+def compare(folders: list[Path], names: Iterable[str] | None = None) -> Reproduction:
+    """The files and metrics below each folder, side by side; `names` None compares every file of any of them."""
+    names = sorted(names or {name for folder in folders for name in _files(folder)})
     files = tuple(
         FileComparison(
             name, tuple(file_digest(folder / name) if (folder / name).is_file() else None for folder in folders)
@@ -81,24 +83,34 @@ def compare(folders: list[Path]) -> Reproduction:
     return Reproduction(files, {key: tuple(table.get(key, float("inf")) for table in tables) for key in keys})
 
 
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
+def _files(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
 
 
-def reproduce(raw: Path, params_file: Path, progress: Progress = no_progress) -> Reproduction:
-    """Run the pure flow on `raw` once for each of `SETTINGS`, in temporary folders, and compare the results.
+def reproduce(
+    raw: Path, params_file: Path, progress: Progress = no_progress, results: Path | None = None
+) -> Reproduction:
+    """Run the pure flow on `raw` in temporary folders, once for each of `SETTINGS`, and compare the results.
+
+    Args:
+        raw: The data.
+        params_file: The parameters.
+        progress: Called with progress.
+        results: Where the results of a run lie that was made under the first setting or another; it is then not run
+            again, and only what the flow writes is compared.
 
     Raises:
         PipelineError: A run failed; the text is that run's own error.
     """
+    settings = SETTINGS if results is None else SETTINGS[1:]
     with tempfile.TemporaryDirectory(prefix="reproduce-") as root:
-        folders = []
-        for number, setting in enumerate(SETTINGS):
-            progress(f"run with hash seed {setting.hash_seed} on {setting.jobs} core(s)", number, len(SETTINGS))
+        folders = [] if results is None else [results]
+        for number, setting in enumerate(settings):
+            progress(f"run with hash seed {setting.hash_seed} on {setting.jobs} core(s)", number, len(settings))
             folders.append(Path(root) / str(number))
             _run(raw, folders[-1], params_file, setting)
-        progress("compare", len(SETTINGS), len(SETTINGS))
-        return compare(folders)
+        progress("compare", len(settings), len(settings))
+        return compare(folders, None if results is None else _files(folders[-1]))
 
 
 def _run(raw: Path, out: Path, params_file: Path, setting: Setting) -> None:

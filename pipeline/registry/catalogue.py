@@ -89,7 +89,7 @@ class Catalogue:
         return None if kept is None else frozenset(kept)
 
     def history(self, name: str) -> tuple[Move, ...]:
-        """Every promotion, rollback and change of stage, the first one first.
+        """Every promotion, rollback, change of stage and refusal, the first one first.
 
         Raises:
             RegistryError: There is no such model.

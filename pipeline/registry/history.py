@@ -5,11 +5,11 @@ champions is not stored: it is computed from the moves, so the two cannot disagr
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Action = Literal["promotion", "rollback", "stage"]
+Action = Literal["promotion", "rollback", "stage", "refusal"]
 
 _TAG = "history."
 _JSON_NAMES = {"moved_from": "from", "moved_to": "to"}  # `from` is a keyword of Python
@@ -20,7 +20,8 @@ class Move:
     """Who moved what, when (UTC, ISO form) and why.
 
     For a promotion or rollback, `moved_from` and `moved_to` are version numbers of champions, and `moved_from` is None
-    where there was no champion. For a change of stage they are the stages.
+    where there was no champion. A refusal is a promotion that the gate refused: nothing moved. For a change of stage
+    they are the stages.
     """
 
     sequence: int
@@ -68,6 +69,23 @@ def champions(history: Iterable[Move]) -> tuple[int, ...]:
         elif move.action == "rollback":
             succession = succession[:-1]
     return tuple(succession)
+
+
+def refusing_predecessor(history: Collection[Move], champion: int, versions: Collection[int]) -> int | None:
+    """The last champion that refused one of some versions and was succeeded, through promotions, by the present one.
+
+    After a rollback the champions that were taken back are none of them.
+
+    Args:
+        history: Every move, the oldest first.
+        champion: The present champion; if it was moved without a history, it succeeds the last one.
+        versions: The versions that hold the same model.
+    """
+    succession = champions(history)
+    last = max((place for place, number in enumerate(succession) if number == champion), default=len(succession))
+    refusing = {move.moved_from for move in history if move.action == "refusal" and move.version in versions}
+    before = (number for number in reversed(succession[:last]) if number != champion)
+    return next((number for number in before if number in refusing), None)
 
 
 def _parse(text: str) -> Move:

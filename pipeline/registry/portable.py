@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from pipeline.errors import RegistryError
+from pipeline.registry.versions import CHAMPION
 
 HOME = "obesity-registry://"
 """Replaces the URI of the database's folder in a portable copy; `HOME_PATH` replaces its path."""
@@ -87,6 +88,15 @@ def is_empty(portable: Path) -> bool:
             for table in _WORK_TABLES
             if table in tables
         )
+
+
+def champions(portable: Path) -> dict[str, int]:
+    """The number of the champion of each registered model that has one."""
+    with _connect(portable) as connection:
+        if "registered_model_aliases" not in _tables(connection):
+            return {}
+        query = "SELECT name, version FROM registered_model_aliases WHERE alias = ? ORDER BY name"
+        return {str(name): int(number) for name, number in connection.execute(query, (CHAMPION,))}
 
 
 def artifact_folders(portable: Path) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ safe to repeat: after an interruption, the same call completes it.
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pipeline.errors import RaceLostError, RegistryError
 from pipeline.registry.catalogue import Catalogue
@@ -36,6 +38,19 @@ class Registry(Catalogue):
     ) -> None:
         super().__init__(Store(uri))
         self._clock, self._who = clock, who
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether others use it too: all but an SQLite file, which is of this machine."""
+        return self.store.database is None
+
+    @property
+    def whose(self) -> str:
+        """Whose registry it is, in words and without a secret."""
+        if self.store.database is None:
+            return f"the registry at {urlsplit(self.store.shown_uri)._replace(query='', fragment='').geturl()}"
+        database, here = self.store.database, Path.cwd()
+        return f"this machine's registry ({database.relative_to(here) if database.is_relative_to(here) else database})"
 
     def add_version(self, name: str, run_id: str, model_id: str, tags: dict[str, str]) -> None:
         """Make what a finished run logged the next version of a model; a new name becomes a new model."""
@@ -128,6 +143,28 @@ class Registry(Catalogue):
                 f"champion is version {champion}, but the history ends at {last}: something else moved the alias. "
                 f"Choose a version yourself: `registry promote {name} VERSION Production`"
             )
+
+    def refuse(self, name: str, which: int | str, *, champion: int | None, why: str) -> Move | None:
+        """Write down that the gate refused to let a version replace a champion; nothing is moved.
+
+        Args:
+            name: The model.
+            which: The version's number or alias.
+            champion: The number of the champion that it was compared with; None if there was none.
+            why: The reasons.
+
+        Returns:
+            The refusal as it was written down; None if the history has one for the two of them.
+
+        Raises:
+            RegistryError: Unknown model or version.
+        """
+        with self.store.exclusive():
+            target = self.version(name, which)
+            known = {(move.version, move.moved_from) for move in self.history(name) if move.action == "refusal"}
+            if (target.number, champion) in known:
+                return None
+            return self._record(target, "refusal", champion, target.number, why)
 
     def _restage(self, target: Version, champion: int | None, stage: ModelStage, why: str) -> Move | None:
         if champion == target.number:

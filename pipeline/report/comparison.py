@@ -1,73 +1,24 @@
 """Two snapshots -> what differs between them, and whether that is more than noise.
 
-A difference counts only if its whole interval lies on one side of zero. Where both snapshots have their answers, the
-same records are compared in pairs, which sees small differences. Elsewhere the two figures' own intervals are combined
-(Newcombe's square-and-add) as if the rows were different ones, so that a small difference may be missed.
+A difference counts only if its whole interval lies on one side of zero.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from lambda_api.contract import LEVELS
 from pipeline.data.shift import Drift, drift, mapping
 from pipeline.files import Report, number
-from pipeline.intervals import Pairs, newcombe
-from pipeline.model.scores import LOWER_IS_BETTER
-from pipeline.repo import default_base
-from pipeline.report.snapshot import AUTO, Answers, Snapshot, dotted, of_revision, of_tree
+from pipeline.report.answers import RecordChanges, record_changes
+from pipeline.report.differences import DECIDING, MAIN, FigureChange, Pairing, figure_change, figures_of
+from pipeline.report.snapshot import Snapshot, dotted
+from pipeline.report.verdict import ReportedVerdict
 
 Outcome = Literal["better", "worse", "mixed", "no difference", "unchanged", "not comparable", "nothing"]
 
 CONFIDENCE = 0.95
 """Where a report does not say its own."""
-
-MAIN: tuple[tuple[str, str], ...] = (
-    ("accuracy, out of fold", "out_of_fold.accuracy"),
-    ("accuracy, holdout", "holdout.accuracy"),
-    ("accuracy, collected rows", "slices.origin.collected.accuracy"),
-    ("accuracy, groups held out", "grouped.accuracy"),
-    ("plausible people", "plausible_people.out_of_fold.agreement"),
-    ("recall of the worst level", "worst_level_recall"),
-    ("F1 macro, out of fold", "out_of_fold.f1_macro"),
-    ("quadratic kappa, out of fold", "out_of_fold.quadratic_kappa"),
-    ("calibration error, out of fold", "out_of_fold.ece"),
-    ("log loss, out of fold", "out_of_fold.log_loss"),
-)
-"""The figures of the first table: what to call each, and where metrics.json has it."""
-
-DECIDING = frozenset(
-    {"out_of_fold.accuracy", "slices.origin.collected.accuracy", "plausible_people.out_of_fold.agreement"}
-)
-"""What the verdict is about: the recipe on all rows, on real people, and on people whose habits say nothing."""
-
-
-@dataclass(frozen=True)
-class FigureChange:
-    """One figure on both sides; `own` is the interval of `this`, `low` and `high` bound the difference.
-
-    The difference is this minus base; in `pairs` of answers to the same records it is that on those records. None where
-    there is no such figure, or no interval is possible.
-    """
-
-    label: str
-    key: str
-    base: float | None
-    this: float | None
-    own: tuple[float, float] | None = None
-    difference: float | None = None
-    low: float | None = None
-    high: float | None = None
-    pairs: int | None = None
-
-    @property
-    def moved(self) -> Literal[-1, 0, 1]:
-        """1 for better beyond noise, -1 for worse beyond noise, 0 for anything else."""
-        if self.low is None or self.high is None or self.low <= 0 <= self.high:
-            return 0
-        return 1 if (self.low > 0) != (self.key.rpartition(".")[2] in LOWER_IS_BETTER) else -1
 
 
 class _Absent:
@@ -104,20 +55,6 @@ class ConfusionChange:
 
 
 @dataclass(frozen=True)
-class RecordChanges:
-    """How many records, by key, are only here, only in the base, in both with another level, and in both as they were.
-
-    `added_right` of the added ones are answered right, out of fold.
-    """
-
-    added: int
-    added_right: int
-    removed: int
-    changed: int
-    same: int
-
-
-@dataclass(frozen=True)
 class Comparison:
     """Everything that the comment says, as values."""
 
@@ -148,16 +85,37 @@ class Comparison:
         sides = ((side.parity or {}).get("model_sha256", ABSENT) if side else ABSENT for side in (self.base, self.this))
         return Change("SHA-256", *sides)
 
+    @property
+    def verdict(self) -> ReportedVerdict | None:
+        """What the gate decided, if it judged this very model."""
+        return ReportedVerdict.of(self.this.verdict, self.model.this)
 
-def against(rev: str, folder: Path = Path(), root: Path = Path()) -> Comparison:
-    """The comparison of the files below `folder` with a revision, `AUTO` for `default_base`.
+    @property
+    def base_name(self) -> str:
+        """What the base is called, without its commit."""
+        return self.base.name.partition(" (")[0] if self.base else "base"
 
-    Raises:
-        InputError: There is no such revision.
-        ModelFileError: A report on either side is damaged.
-    """
-    base = default_base(root) if rev == AUTO else rev
-    return compare(of_revision(root, base) if base else None, of_tree(root, folder))
+    @property
+    def is_sample(self) -> bool:
+        """Whether this model was made from the sample of invented people."""
+        return _source(self.this) == "sample"
+
+    @property
+    def stale(self) -> bool:
+        """Whether what is committed is not what these files make, or there is nothing yet."""
+        return bool(self.this.stale) or self.other_model_file or self.this.metrics is None
+
+    @property
+    def other_model_file(self) -> bool:
+        """Whether models/model.onnx is not the model that the reports describe."""
+        file = self.this.model_file_sha256
+        return bool(file and self.this.parity) and file != self.model.this
+
+    @property
+    def irreproducible(self) -> bool:
+        """Whether the same code, data and parameters made another model than the base's."""
+        base, this = self.model.base, self.model.this
+        return bool(self.same_recipe) and ABSENT not in (base, this) and base != this
 
 
 def compare(base: Snapshot | None, this: Snapshot) -> Comparison:
@@ -168,10 +126,10 @@ def compare(base: Snapshot | None, this: Snapshot) -> Comparison:
     reported = number((this.metrics or {}).get("confidence"))
     confidence = reported if reported and 0 < reported < 1 else CONFIDENCE
     against = base if base and _source(base) == _source(this) else None
-    pairing = _Pairing(against, this, confidence)
-    old, new = _flat(against), _flat(this)
+    pairing = Pairing(against, this, confidence)
+    old, new = figures_of(against), figures_of(this)
     named = [(label, key) for label, key in MAIN if key in old or key in new]
-    figures = tuple(_figure(label, key, old, new, pairing) for label, key in named)
+    figures = tuple(figure_change(label, key, old, new, pairing) for label, key in named)
     levels = _levels(_part(against, "levels"), _part(this, "levels"))
     return Comparison(
         outcome=_outcome(base, this, figures),
@@ -179,75 +137,17 @@ def compare(base: Snapshot | None, this: Snapshot) -> Comparison:
         this=this,
         confidence=confidence,
         figures=figures,
-        levels=tuple(_figure(level, f"levels.{level}.recall", old, new, pairing) for level in levels),
-        slices=tuple(_figure(label, key, old, new, pairing) for label, key in _slices(against, this)),
+        levels=tuple(figure_change(level, f"levels.{level}.recall", old, new, pairing) for level in levels),
+        slices=tuple(figure_change(label, key, old, new, pairing) for label, key in _slices(against, this)),
         confusion=_confusion(against, this),
-        params=_changes(base.params, this.params) if base else (),
+        params=_changes(base.params, this.params) if base and base.params else (),
         data=_changes(_facts(base), _facts(this)),
         balance=_counts(_data(base, "levels"), _data(this, "levels")),
         drift=drift(_data(base, "columns"), _data(this, "columns")),
-        records=_records(base.answers if base else None, this.answers),
+        records=record_changes(base.answers if base else None, this.answers),
         paired=len(pairing.keys) or None,
         same_recipe=_same_recipe(against, this),
     )
-
-
-class _Pairing:
-    """Which records both sides answered, and the interval of a difference on any part of them."""
-
-    def __init__(self, base: Snapshot | None, this: Snapshot, confidence: float) -> None:
-        self.base, self.this = (base.answers or {}) if base else {}, this.answers or {}
-        self.keys = self.base.keys() & self.this.keys()
-        self.confidence = confidence
-        self.holdout = str(this.params.get("split.holdout"))
-
-    def chosen(self, key: str) -> Callable[[tuple[str, str]], bool] | None:
-        """Which records a figure is about; None if answers alone cannot tell."""
-        if key == "out_of_fold.accuracy":
-            return lambda _: True
-        if key == "holdout.accuracy":
-            return lambda record: self.base[record].fold == self.this[record].fold == self.holdout
-        if key.startswith("levels.") and key.endswith(".recall"):
-            level = key.removeprefix("levels.").removesuffix(".recall")
-            return lambda record: record[1] == level
-        return None
-
-    def pairs(self, key: str) -> Pairs | None:
-        """The records that a figure is about, by who gets them right; None if there are none on both sides."""
-        chosen = self.chosen(key)
-        records = [record for record in self.keys if chosen(record)] if chosen else []
-        right = Counter((self.this[r].predicted == r[1], self.base[r].predicted == r[1]) for r in records)
-        return Pairs(right[True, False], right[False, True], len(records)) if records else None
-
-
-def _flat(side: Snapshot | None) -> dict[str, float]:
-    leaves = dotted(side.metrics if side and side.metrics else {})
-    return {key: figure for key, value in leaves.items() if (figure := number(value)) is not None}
-
-
-def _figure(
-    label: str, key: str, old: Mapping[str, float], new: Mapping[str, float], pairing: _Pairing
-) -> FigureChange:
-    base, this = (_bounded(side, key) for side in (old, new))
-    figure = FigureChange(label, key, old.get(key), new.get(key), own=this[1:] if this else None)
-    if figure.base is None or figure.this is None:
-        return figure
-    if pairs := pairing.pairs(key):
-        one_sided = 0.5 + pairing.confidence / 2
-        low = pairs.lower_bound(one_sided)
-        high = -Pairs(pairs.only_champion, pairs.only_challenger, pairs.total).lower_bound(one_sided)
-        return replace(figure, difference=pairs.difference, low=low, high=high, pairs=pairs.total)
-    figure = replace(figure, difference=figure.this - figure.base)
-    if base is None or this is None:
-        return figure
-    low, high = newcombe(base, this)
-    return replace(figure, low=low, high=high)
-
-
-def _bounded(side: Mapping[str, float], key: str) -> tuple[float, float, float] | None:
-    """A figure with its low and high; None if one of them is not there."""
-    names = (key, f"{key}_low", f"{key}_high")
-    return (side[names[0]], side[names[1]], side[names[2]]) if all(name in side for name in names) else None
 
 
 def _outcome(base: Snapshot | None, this: Snapshot, figures: Iterable[FigureChange]) -> Outcome:
@@ -255,16 +155,12 @@ def _outcome(base: Snapshot | None, this: Snapshot, figures: Iterable[FigureChan
         return "nothing"
     if _source(base) != _source(this):
         return "not comparable"
-    if base.metrics == this.metrics and _digest(base) == _digest(this):
+    if base.metrics == this.metrics and base.model_sha256 == this.model_sha256:
         return "unchanged"
     moved = {figure.moved for figure in figures if figure.key in DECIDING}
     return {(True, True): "mixed", (True, False): "better", (False, True): "worse"}.get(  # type: ignore[return-value]
         (1 in moved, -1 in moved), "no difference"
     )
-
-
-def _digest(side: Snapshot) -> object:
-    return (side.parity or {}).get("model_sha256")
 
 
 def _source(side: Snapshot) -> object:
@@ -322,24 +218,12 @@ def _facts(side: Snapshot | None) -> Mapping[str, Any]:
     return {key: value for key, value in leaves.items() if not key.startswith(("columns.", "levels."))}
 
 
-def _records(base: Answers | None, this: Answers | None) -> RecordChanges | None:
-    if base is None or this is None:
-        return None
-    levels: list[dict[str, set[str]]] = [{}, {}]
-    for side, answers in zip(levels, (base, this), strict=True):
-        for record, level in answers:
-            side.setdefault(record, set()).add(level)
-    old, new = levels
-    both = old.keys() & new.keys()
-    changed = sum(old[record] != new[record] for record in both)
-    added = new.keys() - old
-    right = {record for (record, level), answer in this.items() if answer.predicted == level}
-    return RecordChanges(len(added), len(added & right), len(old.keys() - new), changed, len(both) - changed)
-
-
 def _same_recipe(base: Snapshot | None, this: Snapshot) -> bool | None:
-    """Whether both locks name the same code, data and parameters for training; None where one names none."""
-    sides = [side.stages.get("train") for side in (base, this) if side]
+    """Whether both locks name the same code, data and parameters for training; None where one is stale or names none.
+
+    A stale lock names what the results were *not* made from.
+    """
+    sides = [side.stages.get("train") for side in (base, this) if side and not side.stale]
     if len(sides) != 2 or not all(isinstance(side, Mapping) and side.get("deps") for side in sides):  # noqa: PLR2004  both sides
         return None
     old, new = ({"deps": side["deps"], "params": side.get("params")} for side in sides if side)

@@ -9,10 +9,15 @@ import json
 import re
 from collections.abc import Sequence
 
+COMMENT_MARKER = "<!-- obesity-levels report -->"
+"""Last line of each comment: by it, the next one finds this one and takes its place."""
+
 SHOWN_ROWS = 60
 SHOWN_CHARACTERS = 80
+SHOWN_TEXT = 600
+"""Characters of a value, and of a sentence."""
 
-_PLAIN = re.compile(r"[\w .,:/+%()=>\[\]';-]*", re.ASCII)
+_PLAIN = re.compile(r"(?:[\w .,:/+%()=>\[\]';-]|<(?=[ =]))*", re.ASCII)
 # Emphasis, lists, links, mentions' neighbours and :emoji:, all of which `_PLAIN` would let through.
 _MARKUP = re.compile(r"(?<!\w)_|_(?!\w)|^\s*[-+=>]|^\s*\d+[.)]|https?:|www\.|:\w+:|\]\s*[(:\[]|^\s|\s$")
 

@@ -5,12 +5,10 @@ has them. A file that is not there is None, so that a comparison can say which p
 nothing of a revision's code is run.
 """
 
-import csv
-import io
+import hashlib
 import json
-import math
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,29 +17,15 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import ModelFileError, SourceError
-from pipeline.files import Layout, Report, file_digest, number
+from pipeline.files import Layout, Report, file_digest
 from pipeline.repo import commit_of, committed, dvc_md5, dvc_read
-
-AUTO = "auto"
-"""Instead of a revision: `default_base` chooses."""
+from pipeline.report.answers import Answers, answers_of, rows_of
 
 LOCK, PIPELINE, PARAMS = "dvc.lock", "dvc.yaml", "params.yaml"
 PACKAGE = "build/package.json"
 """What the function weighs and costs, where it was built; never in git."""
 
 Read = Callable[[str], bytes | None]
-
-
-@dataclass(frozen=True)
-class RecordAnswer:
-    """What a graph that never saw a record says about it."""
-
-    fold: str
-    predicted: str
-
-
-Answers = Mapping[tuple[str, str], RecordAnswer]
-"""By record key and true level; both, because a corrected level keeps the key."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +49,19 @@ class Snapshot:
     model_file_sha256: str | None = None
     stale: tuple[str, ...] = ()
 
+    @property
+    def model_sha256(self) -> object:
+        """SHA-256 of the graph that the reports describe; None where none does."""
+        return _model(self.parity)
 
-def of_revision(root: Path, rev: str) -> Snapshot:
+
+def of_revision(root: Path, rev: str, name: str | None = None) -> Snapshot:
     """What was committed in a revision.
+
+    Args:
+        root: The project's root.
+        rev: The revision.
+        name: What to call a commit that is only named by its digits, which stand behind.
 
     Raises:
         InputError: There is no such revision.
@@ -75,23 +69,29 @@ def of_revision(root: Path, rev: str) -> Snapshot:
         ModelFileError: A file in it is damaged.
     """
     commit = commit_of(root, rev)
-    name = commit[:8] if commit.startswith(rev) else f"{rev} ({commit[:8]})"
+    known_as = name if commit.startswith(rev) else rev
+    name = f"{known_as} ({commit[:8]})" if known_as else commit[:8]
 
     def read(path: str) -> bytes | None:
         return committed(root, commit, path)
 
-    stages = _stages(read, name)
+    def md5(path: str) -> str | None:
+        content = read(path)
+        return None if content is None else hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+    stages, params = _stages(read, name), _params(read, name)
     metrics = _json(read, "reports/metrics.json", name)
     content = _from_dvc(root, commit) if metrics is not None and "evaluate" in stages else None
     return Snapshot(
         name=name,
-        params=_params(read, name),
+        params=params,
         stages=stages,
         metrics=metrics,
         data=_json(read, "reports/data.json", name),
         parity=_json(read, "reports/parity.json", name),
         confusion=_confusion(read("reports/plots/confusion.csv")),
-        answers=_answers(content, metrics),
+        answers=answers_of(content, metrics),
+        stale=_stale(_wanted(read, name), stages, params, md5),
     )
 
 
@@ -111,6 +111,9 @@ def of_tree(root: Path, folder: Path = Path()) -> Snapshot:
         place = root / path if path in {LOCK, PIPELINE, PARAMS, PACKAGE} else root / folder / path
         return place.read_bytes() if place.is_file() else None
 
+    def md5(path: str) -> str | None:
+        return dvc_md5(root / path) if (root / path).exists() else None
+
     stages, metrics = _stages(read, "here"), _json(read, "reports/metrics.json", "here")
     params = _params(read, "here")
     parity, package = _json(read, "reports/parity.json", "here"), _json(read, PACKAGE, "here")
@@ -122,12 +125,28 @@ def of_tree(root: Path, folder: Path = Path()) -> Snapshot:
         data=_json(read, "reports/data.json", "here"),
         parity=parity,
         confusion=_confusion(read("reports/plots/confusion.csv")),
-        answers=_answers(read("reports/answers.csv"), metrics),
+        answers=answers_of(read("reports/answers.csv"), metrics),
         verdict=_json(read, "reports/verdict.json", "here"),
         package=package if _model(package) == _model(parity) else None,
         model_file_sha256=file_digest(layout.model) if layout.model.is_file() else None,
-        stale=_stale(root, stages, params) if folder == Path() else (),
+        stale=_stale(_wanted(read, "here"), stages, params, md5) if folder == Path() else (),
     )
+
+
+def of_export(folder: Path, name: str) -> Snapshot | None:
+    """What was exported of a registered version, laid out as `Layout`; None where nothing was.
+
+    Raises:
+        ModelFileError: A file is damaged.
+    """
+
+    def read(path: str) -> bytes | None:
+        return (folder / path).read_bytes() if (folder / path).is_file() else None
+
+    metrics, parity = _json(read, "reports/metrics.json", name), _json(read, "reports/parity.json", name)
+    if metrics is None or parity is None:
+        return None
+    return Snapshot(name, {}, {}, metrics=metrics, data=_json(read, "reports/data.json", name), parity=parity)
 
 
 def dotted(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -178,32 +197,9 @@ def _params(read: Read, where: str) -> Mapping[str, Any]:
     return dotted(_yaml(read, PARAMS, where)) if read(PARAMS) else {}
 
 
-def _rows(content: bytes | None, columns: set[str]) -> list[dict[str, str]] | None:
-    """The rows of a CSV that has these columns; None for anything else."""
-    if content is None:
-        return None
-    reader = csv.DictReader(io.StringIO(content.decode("utf-8", "replace"), newline=""))
-    try:
-        rows = list(reader)
-    except csv.Error:
-        return None
-    return rows if columns <= set(reader.fieldnames or ()) else None
-
-
 def _confusion(content: bytes | None) -> Mapping[tuple[str, str], int] | None:
-    rows = _rows(content, {"actual", "predicted"})
+    rows = rows_of(content, {"actual", "predicted"})
     return None if rows is None else Counter((row["actual"], row["predicted"]) for row in rows)
-
-
-def _answers(content: bytes | None, metrics: Report | None) -> Answers | None:
-    rows = _rows(content, {"record", "fold", "actual", "predicted"})
-    if not rows or metrics is None:
-        return None
-    accuracy = number(dotted(metrics).get("out_of_fold.accuracy"))
-    right = sum(row["actual"] == row["predicted"] for row in rows) / len(rows)
-    if accuracy is None or not math.isclose(right, accuracy, abs_tol=1e-6):
-        return None
-    return {(row["record"], row["actual"]): RecordAnswer(row["fold"], row["predicted"]) for row in rows}
 
 
 def _from_dvc(root: Path, commit: str) -> bytes | None:
@@ -214,16 +210,32 @@ def _from_dvc(root: Path, commit: str) -> bytes | None:
         return None
 
 
-def _stale(root: Path, stages: Mapping[str, Any], params: Mapping[str, Any]) -> tuple[str, ...]:
-    """What dvc.lock says otherwise than the files here: the results are not of this code, these params or this data."""
-    known = _yaml(lambda path: (root / path).read_bytes() if (root / path).is_file() else None, PIPELINE, "here")
-    wanted = known.get("stages") or {}
+def _wanted(read: Read, where: str) -> Iterable[str]:
+    """The names of the stages that there should be."""
+    stages = _yaml(read, PIPELINE, where).get("stages")
+    return stages if isinstance(stages, Mapping) else ()
+
+
+def _stale(
+    wanted: Iterable[str],
+    stages: Mapping[str, Any],
+    params: Mapping[str, Any],
+    md5: Callable[[str], str | None],
+) -> tuple[str, ...]:
+    """What dvc.lock says otherwise than the files do: the results are not of this code, these params or this data.
+
+    Args:
+        wanted: The names of the stages that there should be.
+        stages: The stages of dvc.lock.
+        params: The leaves of params.yaml.
+        md5: What DVC locks a path as; None where it is absent or that cannot be told.
+    """
     differences = [f"stage {name} is in {PIPELINE} but not in {LOCK}" for name in wanted if name not in stages]
     for name, stage in stages.items():
         differences += [
             f"{name}: {file['path']} is not what was locked"
             for file in [*stage.get("deps", []), *stage.get("outs", [])]
-            if (root / file["path"]).exists() and dvc_md5(root / file["path"]) != file.get("md5")
+            if md5(file["path"]) not in {None, file.get("md5")}
         ]
         differences += [
             f"{name}: {key} in {PARAMS} is not what was locked"

@@ -4,7 +4,8 @@ This is the last check of a deployment: it covers gateway, authorization, functi
 """
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from golden_hook.golden import CallService, NoAnswerError, differences
@@ -16,6 +17,7 @@ TOKEN = "OBESITY_TOKEN"  # noqa: S105  the variable's name
 """The environment variable that holds the token for an API in jwt mode."""
 
 CONNECT_SECONDS, READ_SECONDS = 5, 35
+HTTP_OK = 200
 _SERVICE = "execute-api"
 
 
@@ -34,6 +36,14 @@ class Address:
             InputError: The API needs a token, and `OBESITY_TOKEN` is empty.
         """
         return differences(golden, self._caller())
+
+    def health(self) -> Mapping[str, Any] | None:
+        """What /health says, which anybody may ask; None if it does not answer, or is not this service's."""
+        try:
+            status, answer = replace(self, auth="none")._caller()("GET", "/health", None)  # noqa: SLF001  of its own class
+        except NoAnswerError:
+            return None
+        return answer if status == HTTP_OK and isinstance(answer, dict) and answer.get("status") == "ok" else None
 
     def _caller(self) -> CallService:
         """A function that sends requests to this address."""

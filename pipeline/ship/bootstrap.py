@@ -3,78 +3,20 @@
 A person with an AWS account deploys this once from infra/bootstrap.yaml, and again whenever that file changes.
 """
 
-import json
-import re
-import shutil
-import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shlex
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pipeline.errors import CloudError, InputError, PipelineError
-from pipeline.repo import git_or_none
+from pipeline.errors import CloudError, PipelineError
+from pipeline.gh import Repository
 from pipeline.ship.sam import sam
-from pipeline.ship.stack import STAGES, Stack, find_stack
+from pipeline.ship.stack import Stack, find_stack
+from pipeline.ship.stages import STAGES
 
 TEMPLATE = Path("infra/bootstrap.yaml")
 STACK = "obesity-levels-bootstrap"
-
-_GITHUB_URL = re.compile(r"github\.com[:/]([A-Za-z0-9-]+)/([A-Za-z0-9._-]+?)(?:\.git)?/?$")
-
-
-@dataclass(frozen=True)
-class Repository:
-    """A repository on GitHub.
-
-    The numeric ids are empty if they are not known. AWS needs them for repositories made since July 2026, which
-    identify themselves with ids beside their names.
-    """
-
-    owner: str
-    name: str
-    owner_id: str = ""
-    id: str = ""
-
-    @property
-    def full_name(self) -> str:
-        """The name as OWNER/NAME."""
-        return f"{self.owner}/{self.name}"
-
-    def parameters(self) -> dict[str, str]:
-        """The template's parameters for this repository."""
-        ids = {"GitHubOwnerId": self.owner_id, "GitHubRepositoryId": self.id} if self.owner_id and self.id else {}
-        return {"GitHubOwner": self.owner, "GitHubRepository": self.name, **ids}
-
-
-def find_repository(full_name: str | None) -> Repository:
-    """The repository OWNER/NAME, or the one that `origin` of this clone points to; with ids if `gh` knows them.
-
-    Raises:
-        InputError: The name is not OWNER/NAME; or there is no name, and origin is not on GitHub.
-        GitError: git refuses to read this clone.
-    """
-    if full_name is None:
-        address = _GITHUB_URL.search((git_or_none("remote", "get-url", "origin") or b"").decode().strip())
-        if not address:
-            raise InputError("origin is not on GitHub: name the repository, make bootstrap REPOSITORY=owner/name")
-        owner, name = address[1], address[2]
-    else:
-        owner, slash, name = full_name.partition("/")
-        if not (owner and slash and name) or "/" in name:
-            raise InputError(f"--repository: got {full_name!r}, expected owner/name")
-    response = _gh("api", f"repos/{owner}/{name}", "--jq", "{owner_id: .owner.id, id: .id}")
-    try:
-        ids = {key: str(int(value)) for key, value in json.loads(response).items()}
-    except ValueError:
-        ids = {}
-    return Repository(owner, name, **ids)
-
-
-def _gh(*arguments: str) -> str:
-    """What GitHub's command line prints, stripped; empty if it is not installed or fails."""
-    if (command := shutil.which("gh")) is None:
-        return ""
-    return subprocess.run([command, *arguments], capture_output=True, text=True, check=False).stdout.strip()
+DEPLOYED, WATCHED = '["staging", "prod"]', "cloudwatch:/aws/lambda/obesity-levels-prod"
+"""What DEPLOY_STAGES and WATCH_LOG are set to at first."""
 
 
 def deploy_bootstrap(repository: Repository, provider: str = "") -> Stack:
@@ -87,8 +29,7 @@ def deploy_bootstrap(repository: Repository, provider: str = "") -> Stack:
     Raises:
         CloudError: AWS refuses, or the stack cannot be made; the text says what to do.
     """
-    parameters = repository.parameters() | ({"OidcProvider": provider} if provider else {})
-    pairs = [f"{name}={value}" for name, value in parameters.items()]
+    pairs = [f"{name}={value}" for name, value in _parameters(repository, provider).items()]
     options = ["--template-file", str(TEMPLATE), "--stack-name", STACK, "--capabilities", "CAPABILITY_NAMED_IAM"]
     options += ["--no-confirm-changeset", "--no-fail-on-empty-changeset", "--tags", "project=obesity-levels"]
     find_stack(STACK)  # checks credentials and region first: our error says what to do about them, sam's does not
@@ -105,20 +46,42 @@ def deploy_bootstrap(repository: Repository, provider: str = "") -> Stack:
     return stack
 
 
-def setup_commands(stack: Stack, repository: Repository) -> list[str]:
-    """The shell commands that tell GitHub and DVC the names of the bucket and roles."""
+def _parameters(repository: Repository, provider: str) -> dict[str, str]:
+    """The template's parameters; without numbers if gh does not know them, which the template then does without."""
+    names = {"GitHubOwner": repository.owner, "GitHubRepository": repository.name}
+    ids = {"GitHubOwnerId": repository.owner_id, "GitHubRepositoryId": repository.id} if repository.id else {}
+    return names | ids | ({"OidcProvider": provider} if provider else {})
+
+
+def setup_commands(stack: Stack, full_name: str, protection: Iterable[str]) -> list[str]:
+    """The shell commands that tell GitHub and DVC about the bucket, the roles and the stages. Safe to repeat.
+
+    Args:
+        stack: The one-time stack.
+        full_name: The repository, as GitHub writes it.
+        protection: The commands that protect the stages' environments; they go before what makes use of these.
+    """
     variables: Mapping[str, str] = {
         "AWS_REGION": stack.output("Region"),
-        "REGISTRY_URL": stack.output("RegistryUrl"),
-        "ARTIFACTS_BUCKET": stack.output("BucketName"),
         "AWS_ROLE_READ": stack.output("ReadRoleArn"),
         "AWS_ROLE_PUBLISH": stack.output("PublishRoleArn"),
-        "AWS_ROLE_WATCH": stack.output("PublishRoleArn"),
+        "REGISTRY_URL": stack.output("RegistryUrl"),
+        "ARTIFACTS_BUCKET": stack.output("BucketName"),
+        "AWS_ROLE_WATCH": stack.output("WatchRoleArn"),
+        "WATCH_LOG": WATCHED,
+        "RETRAIN_ON_DRIFT": "false",
+        "DEPLOY_STAGES": DEPLOYED,
     }
-    name = repository.full_name
-    commands = [f"gh variable set {variable} --repo {name} --body {value}" for variable, value in variables.items()]
-    for stage in STAGES:
-        role = stack.output(f"Deploy{stage.capitalize()}RoleArn")
-        commands.append(f"gh api --silent --method PUT repos/{name}/environments/{stage}")
-        commands.append(f"gh variable set AWS_ROLE_DEPLOY --repo {name} --env {stage} --body {role}")
-    return [*commands, f"dvc remote add --force --default storage {stack.output('DvcUrl')}"]
+    roles = {stage: stack.output(f"Deploy{stage.capitalize()}RoleArn") for stage in STAGES}
+    return [
+        *protection,
+        *(variable_command(full_name, "AWS_ROLE_DEPLOY", role, stage) for stage, role in roles.items()),
+        *(variable_command(full_name, name, value) for name, value in variables.items()),
+        f"dvc remote add --force --default storage {shlex.quote(stack.output('DvcUrl'))}",
+    ]
+
+
+def variable_command(full_name: str, name: str, value: str, stage: str = "") -> str:
+    """The command that sets a variable of the repository, or of a stage's environment."""
+    where = f" --env {stage}" if stage else ""
+    return f"gh variable set {name} --repo {full_name}{where} --body {shlex.quote(value)}"

@@ -23,7 +23,8 @@ from pipeline.ship import bundle
 from pipeline.ship.address import Address, parse_auth_mode
 from pipeline.ship.package import GOLDEN_FILE, MODEL_FOLDER, chosen, package_registered
 from pipeline.ship.sam import sam
-from pipeline.ship.stack import FunctionVersion, Stack, Stage, find_stack, get_stack, stack_name, version_description
+from pipeline.ship.stack import FunctionVersion, Stack, find_stack, get_stack, stack_name, version_description
+from pipeline.ship.stages import Stage
 
 CONFIG = Path("samconfig.toml")
 BUILT, FUNCTION, HOOK = Path(".aws-sam/build"), "ApiFunction", "GoldenHook"

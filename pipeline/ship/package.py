@@ -124,7 +124,8 @@ def _known(version: Version, tag: str) -> str | None:
 
 def _verdict(moves: tuple[Move, ...], version: Version) -> dict[str, Any] | None:
     """The last promotion of a version, without the name of the person: the service is public."""
-    last = next((move for move in reversed(moves) if move.version == version.number), None)
+    own = (move for move in reversed(moves) if move.version == version.number and move.action != "refusal")
+    last = next(own, None)
     return {key: value for key, value in last.as_json().items() if key != "who"} if last else None
 
 

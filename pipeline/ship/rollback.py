@@ -15,7 +15,8 @@ from pipeline.progress import Progress, no_progress
 from pipeline.registry import Registry, remote_store
 from pipeline.registry.history import champions
 from pipeline.registry.versions import Version
-from pipeline.ship.stack import FunctionVersion, LiveAlias, Stack, Stage, get_stack
+from pipeline.ship.stack import FunctionVersion, LiveAlias, Stack, get_stack
+from pipeline.ship.stages import Stage
 
 ATTEMPTS = 3
 """How often to push the registry while other writers push first."""
@@ -50,7 +51,7 @@ def roll_back(  # noqa: PLR0913  what a person decides
         name: The registered model.
         why: The reason, for the history.
         to: The model's version; None takes the champion before the last promotion.
-        store_url: Where the registry is kept between runs (s3://...); it is pulled before and pushed after.
+        store_url: Where the registry is kept between runs, if anywhere; it is pulled before and pushed after.
         progress: Called with progress.
 
     Raises:
@@ -129,7 +130,7 @@ def _holds(version: FunctionVersion, target: Version) -> bool:
 def _make_champion(
     registry: Registry, name: str, number: int, why: str, store_url: str | None, progress: Progress
 ) -> bool:
-    """Make a version champion, in S3 as well; whether it was not champion already."""
+    """Make a version champion, also where the registry is kept; whether it was not champion already."""
     for attempt in range(ATTEMPTS):
         if attempt and store_url:
             remote_store.pull(registry.store, store_url, discard=True)
@@ -137,7 +138,7 @@ def _make_champion(
         try:
             if store_url and moved:
                 progress(f"push the registry to {store_url}", attempt, ATTEMPTS)
-                remote_store.push(registry.store, store_url)
+                remote_store.push(registry.store, store_url, move_champion=True)
         except RaceLostError:
             if attempt == ATTEMPTS - 1:
                 raise

@@ -6,16 +6,14 @@ was published with names its model for ever, and the alias says which version an
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from golden_hook.golden import CallService
 from golden_hook.handler import function_caller
 from lambda_api.manifest import Manifest
 from pipeline import aws
 from pipeline.errors import CloudError, RaceLostError
-
-Stage = Literal["dev", "staging", "prod"]
-STAGES: tuple[Stage, ...] = ("dev", "staging", "prod")
+from pipeline.ship.stages import Stage
 
 UNKNOWN = "unknown"
 COMMIT_DIGITS = 12

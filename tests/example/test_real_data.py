@@ -168,6 +168,6 @@ def test_the_gate_takes_honest_new_records_and_refuses_shuffled_ones_that_no_oth
     )
     (tmp_path / "grown.csv").write_bytes(additions.content)
     run(tmp_path / "grown.csv", after, now)
-    verdict = gate.run(result_of(after, now), now, registry, dry_run=True)
+    verdict = gate.judge(result_of(after, now), now, registry)
     refused = [reason.name for reason in verdict.reasons if reason.ok is False]
     assert (verdict.outcome, refused) == (("promoted", []) if honest else ("refused", ["new records"]))

@@ -9,6 +9,16 @@ from typing import Any
 
 Context = Mapping[str, str]
 
+PROVIDER = "token.actions.githubusercontent.com"
+PASSED_ON = {"aud", "sub", "actor", "actor_id", "enterprise_id", "environment", "job_workflow_ref", "ref", "repository"}
+PASSED_ON |= {"repository_id", "repository_owner_id", "workflow"}
+"""The claims of GitHub's token that a trust policy can ask for; STS knows no other, so a condition on one never holds.
+
+IAM User Guide, "Available keys for AWS OIDC federation", tab GitHub; since January 2026: aws.amazon.com/about-aws/
+whats-new/2026/01/aws-sts-supports-validation-identity-provider-claims. Before, only `sub` and `aud` were passed on
+(aws-actions/configure-aws-credentials#912), and `workflow_ref` or `event_name` still are not.
+"""
+
 
 def allows(policy: Mapping[str, Any], action: str, resource: str, context: Context | None = None) -> bool:
     """Whether a policy's statements allow an action: one says so, and none denies it."""
@@ -25,7 +35,7 @@ def allows(policy: Mapping[str, Any], action: str, resource: str, context: Conte
 
 def trusts(policy: Mapping[str, Any], claims: Context) -> bool:
     """Whether a role's trust policy accepts the claims of GitHub's token."""
-    context = {f"token.actions.githubusercontent.com:{name}": value for name, value in claims.items()}
+    context = {f"{PROVIDER}:{name}": value for name, value in claims.items() if name in PASSED_ON}
     return any(
         statement["Effect"] == "Allow"
         and statement["Action"] == "sts:AssumeRoleWithWebIdentity"
@@ -64,6 +74,8 @@ def _meets(condition: Mapping[str, Mapping[str, Any]], context: Context) -> bool
 def _holds(operator: str, values: list[str], actual: str | None) -> bool:
     if operator.endswith("IfExists") and actual is None:
         return True
+    if operator == "StringNotEquals":  # which a missing key meets: IAM User Guide, "Condition operators"
+        return actual not in values
     if actual is None:
         return False
     compare = {"StringEquals": str.__eq__, "StringLike": _like, "ArnLike": _like, "Bool": str.__eq__}

@@ -115,7 +115,7 @@ def complete(moto_stack: MotoStack, names: Mapping[str, str]) -> None:
     provider, bucket = resources["GitHub"]["Properties"], resources["Bucket"]["Properties"]
     iam.create_open_id_connect_provider(Url=provider["Url"], ClientIDList=provider["ClientIdList"])
     for name, role in moto_stack.stack.of("AWS::IAM::Role").items():
-        for policy in role["ManagedPolicyArns"]:
+        for policy in role.get("ManagedPolicyArns", []):
             iam.attach_role_policy(RoleName=names[name], PolicyArn=policy)
         for policy in role.get("Policies", []):  # made by CloudFormation, moto cannot read them
             document = json.dumps(policy["PolicyDocument"])
@@ -227,6 +227,7 @@ def test_the_roles_that_github_takes_are_there_and_trust_its_provider(moto_stack
         "DeployStagingRoleArn",
         "PublishRoleArn",
         "ReadRoleArn",
+        "WatchRoleArn",
     ]
     for output, name in roles.items():
         expected = moto_stack.stack.resources[output.removesuffix("Arn")]["Properties"]

@@ -1,70 +1,160 @@
-"""`pipeline bootstrap` finds the repository, and prints commands that tell GitHub and DVC about the stack."""
+"""What `pipeline bootstrap` prints is pasted into a shell here: GitHub's side is a strict `gh`, DVC's a stub."""
 
+import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipeline.errors import InputError
-from pipeline.ship.bootstrap import STACK, Repository, find_repository, setup_commands
-from pipeline.ship.stack import STAGES, Stack
+from pipeline.gh import Repository, find_repository
+from pipeline.ship import bootstrap
+from pipeline.ship.bootstrap import STACK, setup_commands
+from pipeline.ship.environments import protection
+from pipeline.ship.stack import Stack
+from pipeline.ship.stages import STAGES
+from tests.fakes.github_settings import environment, parsed, repository, write_gh
 from tests.fixtures.templates import read
 
 OUTPUTS = {name: f"<{name}>" for name in read("infra/bootstrap.yaml")["Outputs"]}
+MAIN_ONLY = {"policy": {"protected_branches": False, "custom_branch_policies": True}, "branches": ["main"]}
+ADA = [{"type": "User", "id": 5}]
+
+
+@pytest.fixture
+def gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a gh and a dvc, first on PATH."""
+    set_up(monkeypatch, tmp_path)
+    (tmp_path / "dvc").write_text('#!/bin/sh\necho "$@" > "$(dirname "$0")/dvc.asked"\n', encoding="utf-8")
+    (tmp_path / "dvc").chmod(0o755)
+    return tmp_path
+
+
+def set_up(monkeypatch: pytest.MonkeyPatch, folder: Path, **changes: Any) -> None:
+    for name, value in write_gh(folder, repository(**changes)).items():
+        monkeypatch.setenv(name, value)
+
+
+def printed() -> list[str]:
+    ours = find_repository("us/obesity")
+    return setup_commands(Stack(STACK, "CREATE_COMPLETE", OUTPUTS), ours.full_name, protection(ours).commands)
+
+
+def pasted(lines: list[str]) -> "subprocess.CompletedProcess[str]":
+    script = "set -e\n" + "\n".join(lines)
+    return subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+
+
+def kept(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "state.json").read_text())  # type: ignore[no-any-return]
+
+
+def test_pasting_the_lines_protects_every_stage_and_sets_every_variable(gh: Path) -> None:
+    done = pasted(printed())
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    environments = kept(gh)["environments"]
+    assert list(environments) == list(STAGES)
+    for stage in STAGES:
+        assert {key: environments[stage][key] for key in MAIN_ONLY} == MAIN_ONLY
+        assert environments[stage]["reviewers"] == (ADA if stage == "prod" else [])
+        assert environments[stage]["variables"] == {"AWS_ROLE_DEPLOY": f"<Deploy{stage.capitalize()}RoleArn>"}
+    assert kept(gh)["variables"] == {
+        "AWS_REGION": "<Region>",
+        "AWS_ROLE_READ": "<ReadRoleArn>",
+        "AWS_ROLE_PUBLISH": "<PublishRoleArn>",
+        "AWS_ROLE_WATCH": "<WatchRoleArn>",
+        "REGISTRY_URL": "<RegistryUrl>",
+        "ARTIFACTS_BUCKET": "<BucketName>",
+        "WATCH_LOG": "cloudwatch:/aws/lambda/obesity-levels-prod",
+        "RETRAIN_ON_DRIFT": "false",
+        "DEPLOY_STAGES": '["staging", "prod"]',
+    }
+    assert (gh / "dvc.asked").read_text() == "remote add --force --default storage <DvcUrl>\n"
+
+
+def test_pasting_them_again_changes_nothing_and_fails_nowhere(gh: Path) -> None:
+    lines = printed()
+    pasted(lines)
+    before = kept(gh)
+
+    for again in (lines, printed()):
+        done = pasted(again)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert kept(gh) == before
+
+
+def test_reviewers_and_waiting_times_that_a_team_set_stay(gh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    team = [{"type": "Team", "id": 7}, {"type": "User", "id": 8}]
+    prod = environment(reviewers=team, wait_timer=30, prevent_self_review=True)
+    staging = environment(reviewers=team[:1], **MAIN_ONLY)
+    set_up(monkeypatch, gh, environments={"prod": prod, "staging": staging})
+    done = pasted(printed())
+
+    assert (done.returncode, done.stderr) == (0, "")
+    now = kept(gh)["environments"]
+    assert (now["prod"]["reviewers"], now["prod"]["wait_timer"], now["prod"]["prevent_self_review"]) == (team, 30, True)
+    assert (now["staging"]["reviewers"], now["staging"]["branches"]) == (team[:1], ["main"])
 
 
 @pytest.mark.parametrize(
-    ("origin", "full_name"),
+    ("visibility", "plan", "reviewers", "notes"),
     [
-        ("git@github.com:us/obesity-levels.git", "us/obesity-levels"),
-        ("https://github.com/us/obesity.levels", "us/obesity.levels"),
-        ("https://github.com/us/obesity-levels.git/", "us/obesity-levels"),
+        ("public", "free", ADA, []),
+        ("internal", "enterprise", ADA, []),
+        ("private", "team", [], ["environments in a private", "reviewers in a private repository need GitHub Enter"]),
     ],
 )
-def test_the_repository_is_the_one_that_origin_points_to(
-    origin: str, full_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_prod_asks_somebody_where_the_plan_has_reviewers_and_a_sentence_says_where_not(
+    gh: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    visibility: str,
+    plan: str,
+    reviewers: list[dict[str, Any]],
+    notes: list[str],
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    subprocess.run(["git", "init", "--quiet"], check=True)
-    subprocess.run(["git", "remote", "add", "origin", origin], check=True)
-    assert find_repository(None).full_name == full_name
+    """A rule that the plan lacks would make GitHub refuse the whole request, and the branches would stay open."""
+    set_up(monkeypatch, gh, visibility=visibility, plan=plan)
+    said = protection(find_repository("us/obesity")).notes
+
+    assert pasted(printed()).returncode == 0
+    assert kept(gh)["environments"]["prod"]["reviewers"] == reviewers
+    assert kept(gh)["environments"]["prod"]["branches"] == ["main"]
+    assert len(said) == len(notes)
+    assert all(part in note for part, note in zip(notes, said, strict=True))
 
 
-def test_an_origin_elsewhere_and_a_name_without_owner_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="origin is not on GitHub: name the repository"):
-        find_repository(None)
-    for given in ("obesity-levels", "us/", "/x", "a/b/c"):
-        with pytest.raises(InputError, match="expected owner/name"):
-            find_repository(given)
+def test_an_environment_that_cannot_be_read_is_left_alone(gh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A team may have reviewers there, and a request that does not name them could remove them."""
+    for state, reason in (({"me": None}, "gh is not logged in"), ({"unreachable": True}, "error connecting to api.")):
+        set_up(monkeypatch, gh, **state)
+        made = protection(Repository("us", "obesity", "11", "22", "public"))
+
+        assert made.commands == []
+        (note,) = made.notes
+        assert note.startswith(f"the lines that protect the environments are missing ({reason}")
+        assert note.endswith("log in with `gh auth login`, then run this again")
 
 
-def test_ids_that_gh_knows_become_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gh = tmp_path / "gh"
-    gh.write_text('#!/bin/sh\n[ "$2" = repos/us/obesity ] && echo \'{"owner_id": 12, "id": 34}\'\n', encoding="utf-8")
-    gh.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert find_repository("us/obesity").parameters() == {
-        "GitHubOwner": "us",
-        "GitHubRepository": "obesity",
-        "GitHubOwnerId": "12",
-        "GitHubRepositoryId": "34",
-    }
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        (["-F a[b]=true", "-F a[c]=3", "-f d=3"], {"a": {"b": True, "c": 3}, "d": "3"}),
+        (
+            ["-F r[][t]=User", "-F r[][i]=1", "-F r[][t]=Team", "-F r[][i]=2"],
+            {"r": [{"t": "User", "i": 1}, {"t": "Team", "i": 2}]},
+        ),
+        (["-F r[]=1", "-F r[]=x"], {"r": [1, "x"]}),
+    ],
+)
+def test_the_fake_reads_fields_as_gh_does(fields: list[str], body: dict[str, Any]) -> None:
+    """The examples of `gh api --help`, in short."""
+    assert parsed([(field.startswith("-F"), field[3:]) for field in fields]) == body
 
 
-def test_every_variable_is_set_from_an_output_that_the_template_has() -> None:
-    lines = setup_commands(Stack(STACK, "CREATE_COMPLETE", OUTPUTS), Repository("us", "obesity"))
-    assert lines[:2] == [
-        "gh variable set AWS_REGION --repo us/obesity --body <Region>",
-        "gh variable set REGISTRY_URL --repo us/obesity --body <RegistryUrl>",
-    ]
-    for stage in STAGES:
-        role = f"<Deploy{stage.capitalize()}RoleArn>"
-        assert f"gh variable set AWS_ROLE_DEPLOY --repo us/obesity --env {stage} --body {role}" in lines
-    assert lines[-1] == "dvc remote add --force --default storage <DvcUrl>"
-    assert {line.split()[3] for line in lines if line.startswith("gh variable")} == {
-        *("AWS_REGION", "REGISTRY_URL", "ARTIFACTS_BUCKET", "AWS_ROLE_READ", "AWS_ROLE_PUBLISH", "AWS_ROLE_WATCH"),
-        "AWS_ROLE_DEPLOY",
-    }
+def test_the_numbers_that_gh_knows_become_parameters() -> None:
+    ours = Repository("Us", "Obesity", "12", "34", "public")
+    names = {"GitHubOwner": "Us", "GitHubRepository": "Obesity"}
+
+    assert bootstrap._parameters(ours, "") == names | {"GitHubOwnerId": "12", "GitHubRepositoryId": "34"}
+    assert bootstrap._parameters(Repository("Us", "Obesity"), "arn:x") == names | {"OidcProvider": "arn:x"}

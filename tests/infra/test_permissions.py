@@ -162,7 +162,7 @@ def test_a_deployer_may_do_all_that_cloudformation_needs_for_the_types_of_the_st
 
 
 def test_a_deployer_may_ask_for_the_golden_answers_over_https_and_a_pull_request_may_not() -> None:
-    for role, expected in (("DeployProdRole", True), ("ReadRole", False), ("PublishRole", False)):
+    for role, expected in (("DeployProdRole", True), ("ReadRole", False), ("PublishRole", False), ("WatchRole", False)):
         documents = policies(bootstrap(), role)
         asked = [
             may(documents, "execute-api:Invoke", f"arn:aws:execute-api:{ACCOUNT}:a1b2c3/$default/{route}")
@@ -257,3 +257,27 @@ def test_each_role_reads_and_writes_its_part_of_the_bucket_and_none_deletes(
     assert reached("s3:DeleteObject") == reached("s3:DeleteObjectVersion") == []
     assert not may(documents, "s3:PutBucketPolicy", "arn:aws:s3:::bucket", stage=stage)
     assert may(documents, "s3:ListBucket", "arn:aws:s3:::bucket", stage=stage)
+
+
+def test_only_the_watch_reads_logs_and_of_the_bucket_it_has_its_references_alone() -> None:
+    group = f"arn:aws:logs:{ACCOUNT}:log-group:/aws/lambda/obesity-levels-prod"
+    watch = policies(bootstrap(), "WatchRole")
+    keys = ["registry/references.json", "registry/state.json", "dvc/files/md5/aa/bb", "sam/prod/artifact"]
+
+    readers = [
+        role
+        for role in bootstrap().of("AWS::IAM::Role")
+        if may(policies(bootstrap(), role), "logs:FilterLogEvents", group, stage="prod")
+    ]
+    assert readers == ["WatchRole"]
+    for action in ("s3:GetObject", "s3:PutObject"):
+        assert [key for key in keys if may(watch, action, f"arn:aws:s3:::bucket/{key}")] == keys[:1]
+    assert may(watch, "s3:ListBucket", "arn:aws:s3:::bucket")
+
+
+def test_a_trust_policy_is_as_short_as_iam_asks_however_long_the_names_are() -> None:
+    """2,048 characters, without white space: IAM User Guide, "IAM and AWS STS quotas"."""
+    names = {"GitHubOwner": "o" * 39, "GitHubRepository": "r" * 100}
+    stack = bootstrap(**names, GitHubOwnerId="9" * 10, GitHubRepositoryId="9" * 10)
+    for role, properties in stack.of("AWS::IAM::Role").items():
+        assert len(json.dumps(properties["AssumeRolePolicyDocument"], separators=(",", ":"))) <= 2048, role

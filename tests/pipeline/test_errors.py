@@ -29,6 +29,7 @@ def test_every_expected_failure_is_in_one_tree_and_answers_with_two_or_three() -
         "ParityError": ("Refusal", 3),
         "AdditionRefusal": ("Refusal", 3),
         "GateRefusal": ("Refusal", 3),
+        "ChampionRefusal": ("Refusal", 3),
         "DriftRefusal": ("Refusal", 3),
         "ReproductionError": ("Refusal", 3),
         "DeploymentRefusal": ("Refusal", 3),

@@ -2,18 +2,34 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from pipeline.errors import GitError, InputError, PipelineError, RaceLostError, StageError
-from pipeline.repo import commit_of, committed, default_base, git, git_or_none, repro, stage_started, uncommitted
+from pipeline.errors import GitError, InputError, PipelineError, RaceLostError, SourceError, StageError
+from pipeline.progress import no_progress
+from pipeline.repo import (
+    changed_files,
+    commit_of,
+    committed,
+    default_base,
+    dvc_push,
+    git,
+    git_or_none,
+    ignored,
+    model_files,
+    repro,
+    stage_started,
+    uncommitted,
+)
 from tests.paths import ROOT
 
 
@@ -51,6 +67,40 @@ def test_files_that_differ_from_the_last_commit_are_named(
     empty = tmp_path_factory.mktemp("empty")
     order("git", "init", "-q", cwd=empty)
     assert uncommitted("kept.txt", root=empty) is None
+
+
+def test_changed_and_deleted_files_are_told_from_new_ones_and_ignored_ones_are_neither(repository: Path) -> None:
+    (repository / ".gitignore").write_text("*.log\n", encoding="utf-8")
+    for name in ("a.txt", "b.txt"):
+        (repository / name).write_text(name, encoding="utf-8")
+    order("git", "add", "--all", cwd=repository)
+    order("git", "-c", "user.name=ada", "-c", "user.email=a@b", "commit", "-q", "-m", "x", cwd=repository)
+    (repository / "a.txt").write_text("changed", encoding="utf-8")
+    (repository / "b.txt").unlink()
+    for name in ("new.txt", "new.log", "other.md"):
+        (repository / name).write_text(name, encoding="utf-8")
+    assert changed_files("a.txt", "b.txt", "new.txt", "new.log", root=repository) == (("a.txt", "b.txt"), ("new.txt",))
+    assert ignored("a.txt", "new.log", "absent.log", root=repository) == {"new.log", "absent.log"}
+    assert ignored(root=repository) == set()
+
+
+def test_the_model_is_made_of_what_the_stages_need_and_do_not_make(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text(
+        "stages:\n  one:\n    cmd: x\n    deps: [code/one]\n    outs:\n      - a.csv: {persist: true}\n"
+        "  two:\n    cmd: x\n    deps: [a.csv, code/two.py]\n    metrics: [b.json]\n",
+        encoding="utf-8",
+    )
+    assert model_files(tmp_path) == ("code/one", "code/two.py", "dvc.yaml", "params.yaml")
+    for text in ("stages: 1\n", "[", ""):
+        (tmp_path / "dvc.yaml").write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match=r"dvc\.yaml holds no stages of DVC"):
+            model_files(tmp_path)
+
+
+def test_make_knows_the_files_that_make_the_model_from_the_stages() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ")
+    (listed,) = re.findall(r"^CHANGES_MODEL := (.*)$", makefile, re.MULTILINE)
+    assert set(listed.split()) == {*model_files(ROOT), "dvc.lock", "data"}
 
 
 def test_without_git_or_a_repository_there_is_nothing_to_find(
@@ -217,3 +267,61 @@ def test_ctrl_c_and_a_killed_command_leave_no_stage_at_work_and_the_next_one_run
         except RaceLostError:
             time.sleep(0.2)
     assert (project / "made.txt").read_text(encoding="utf-8") == "made\n"
+
+
+@pytest.fixture
+def remote(project: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Gives the project, which has something to push, a remote of DVC; there are no credentials for any."""
+    list(repro())
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(project))
+
+    def add(url: str, **options: str) -> None:
+        lines = ["[core]", "    remote = storage", "['remote \"storage\"']", f"    url = {url}"]
+        lines += [f"    {name} = {value}" for name, value in options.items()]
+        (project / ".dvc/config").write_text("\n".join(lines), encoding="utf-8")
+
+    return add
+
+
+Remote = Callable[..., None]
+
+
+def test_data_is_pushed_to_dvcs_remote_if_there_is_one(remote: Remote, project: Path) -> None:
+    assert dvc_push(no_progress) is None
+    remote(f"{project}/store")
+    assert dvc_push(no_progress) is None
+    assert [path.read_bytes() for path in (project / "store").rglob("*") if path.is_file()] == [b"made\n"]
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({}, "Unable to locate credentials (NoCredentialsError)"),
+        ({"profile": "team"}, "The config profile (team) could not be found (ProfileNotFound)"),
+    ],
+)
+def test_without_any_credentials_nothing_is_pushed_and_the_caller_is_told(
+    remote: Remote, options: dict[str, str], why: str
+) -> None:
+    remote("s3://somebodys-bucket/dvc", **options)
+    assert dvc_push(no_progress) == f"DVC's remote storage cannot be written: {why}"
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("/proc/nowhere/store", r"No such file or directory: '/proc/nowhere' \(FileNotFoundError\)"),
+        ("gs://somebodys-bucket/dvc", r"gs is supported, but requires 'dvc-gs' to be installed \(ImportError\)"),
+        ("http://127.0.0.1:9/store", r"1 files failed to upload \(UploadError\)"),
+    ],
+)
+def test_a_remote_that_cannot_be_written_is_one_line_whatever_kind_it_is(remote: Remote, url: str, why: str) -> None:
+    remote(url)
+    with pytest.raises(
+        SourceError, match=rf"^DVC's remote storage cannot be written: .*{why}. Check it with"
+    ) as refused:
+        dvc_push(no_progress)
+    assert "\n" not in str(refused.value)

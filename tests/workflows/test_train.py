@@ -71,7 +71,7 @@ def test_the_summary_of_the_job_is_the_report(promoted: tuple[Hub, Ran]) -> None
 def test_the_same_again_by_hand_changes_nothing(hub: Hub, tmp_path: Path) -> None:
     ran = hub.dispatch("retrain", {"reason": "to be sure"}, DEPLOY_STAGES='["staging"]')
     assert ran.jobs == {"train / train": "success"}, ran.said
-    assert ran.outputs["outcome"] == "unchanged"
+    assert ran.outputs["outcome"] == "kept"
     assert champion(hub, tmp_path / "kept") == (2, 2)
     assert "champion" not in {path.name for path in ran.artifacts.iterdir()}
 

@@ -52,17 +52,19 @@ def metrics(layout: Layout, champion: dict[str, float] | None = None) -> Table:
 
     Args:
         layout: Where the reports lie.
-        champion: The champion's figures by their dotted names in metrics.json, measured when it was registered.
+        champion: The champion's figures by their dotted names in metrics.json, measured when it was registered; one
+            of as many rows is shown, one of other rows is not.
     """
     figures = read_json(layout.metrics, "pipeline evaluate")
     start = "[bold yellow]sample[/bold yellow]: a" if is_sample(layout) else "A"
     shown = table(f"{start}ccuracy with its {figures['confidence']:.0%} interval")
-    headings = ["measured on", "rows", "this model", "BMI rule"] + ["champion"] * (champion is not None)
+    headings = ["measured on", "rows", "this model", "BMI rule"] + ["champion"] * bool(champion)
     for heading in headings:
         shown.add_column(heading, justify="right" if heading == "rows" else "left", overflow="fold")
 
     def row(label: str, name: str, scores: dict[str, Any], rule: str = "", figure: str = "accuracy") -> None:
-        known = (champion or {}).get(f"{name}.{figure}")
+        same_rows = (champion or {}).get(f"{name}.rows") == scores["rows"]
+        known = (champion or {}).get(f"{name}.{figure}") if same_rows else None
         cells = [_share(scores, figure), rule, f"{known:.4f}" if known is not None else ""]
         shown.add_row(label, str(scores["rows"]), *cells[: len(headings) - 2])
 
@@ -140,16 +142,22 @@ def predicted(done: "PredictionSummary") -> RenderableType:
     return Group(shown, Text("\n".join(lines)))
 
 
+def not_moved(whose: str) -> str:
+    """That the champion of a shared registry stays although the verdict promotes, and which command moves it."""
+    return f"Not moved: others share the champion of {whose}. `pipeline gate --shared` moves it."
+
+
 def _champion_line(done: "RetrainResult", before: int | None) -> str:
     champion = done.champion
+    stays = f"\n{not_moved(done.whose)}" if done.verdict.promotes and not done.moved else ""
     if champion is None:
-        return "none yet: no model has passed the gate"
+        return f"none yet in {done.whose}{stays or ': no model has passed the gate'}"
     was = f" (was version {before})" if before not in {None, champion.version} else ""
     probability = champion.probabilities[champion.prediction]
     record = champion.record
     who = f"{record['Gender']}, {record['Age']:g} years, {record['Height']:g} m, {record['Weight']:g} kg"
     return (
-        f"version {champion.version}{was}, exported to {champion.folder.model}\n"
+        f"version {champion.version}{was} of {done.whose}{stays}\nexported to {champion.folder.model}\n"
         f"example: {who} -> {champion.prediction} ({probability:.1%})"
     )
 

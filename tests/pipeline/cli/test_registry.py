@@ -80,8 +80,23 @@ def test_promote_rollback_and_history_tell_one_story(registry: Registry) -> None
     assert "[first]" in call("history", NAME)
 
 
+def test_history_shows_refusals_with_their_reasons(registry: Registry) -> None:
+    registry.promote(NAME, 1, "Production", expected=None, why="the first")
+    registry.refuse(NAME, 2, champion=1, why="Refused: holdout accuracy 0.5000 < 0.85")
+    moves = parsed("history", NAME)
+    assert isinstance(moves, list)
+    assert [(move["action"], move["version"], move["from"], move["to"], move["why"]) for move in moves] == [
+        ("promotion", 1, None, 1, "the first"),
+        ("refusal", 2, 1, 2, "Refused: holdout accuracy 0.5000 < 0.85"),
+    ]
+    shown = call("history", NAME)
+    assert "refusal: 1 -> 2" in shown
+
+
 def test_a_history_of_nothing_says_so(registry: Registry) -> None:
-    assert call("history", NAME) == f"Nothing was promoted or rolled back in {registry.models()[0].name} yet.\n"
+    assert (
+        call("history", NAME) == f"Nothing was promoted, refused or rolled back in {registry.models()[0].name} yet.\n"
+    )
 
 
 def test_compare_shows_what_differs_and_says_so_if_nothing_does(registry: Registry) -> None:

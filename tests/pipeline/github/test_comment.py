@@ -7,9 +7,10 @@ import pytest
 
 from pipeline.errors import InputError, ModelFileError, SourceError
 from pipeline.github.api import GitHub
-from pipeline.github.comment import PullRequestRun, post_comment, read_report, sanitize
-from pipeline.report.comment import COMMENT_MARKER
-from tests.fakes.github import BOT, RUN_URL, SHA, TOKEN, FakeGitHub, event, pull, serving
+from pipeline.github.comment import post_comment, read_report, sanitize
+from pipeline.github.run import FinishedRun
+from pipeline.report.markdown import COMMENT_MARKER
+from tests.fakes.github import BOT, READ_ONLY, RUN_URL, SHA, TOKEN, FakeGitHub, event, pull, serving
 
 REPORT = "## Better\n\n| a | b |\n"
 POSTED = (
@@ -25,7 +26,7 @@ def fake() -> Iterator[FakeGitHub]:
 
 
 def post(fake: FakeGitHub, report: str | None = REPORT, *, token: str = TOKEN, **changes: object) -> str:
-    run = PullRequestRun.from_event(event(**changes))  # type: ignore[arg-type]
+    run = FinishedRun.from_event(event(**changes))  # type: ignore[arg-type]
     with GitHub(fake.address, token) as github:
         return post_comment(github, run, report)
 
@@ -67,20 +68,37 @@ def test_a_fork_is_found_by_its_branch_and_commit(fake: FakeGitHub) -> None:
 
 
 @pytest.mark.parametrize(
-    "pulls",
-    [[], [pull(state="closed")], [pull(sha="0" * 40)]],
-    ids=["no pull request", "closed", "moved on"],
+    "changes",
+    [None, {"state": "closed"}, {"sha": "0" * 40}, {"branch": "another"}],
+    ids=["no pull request", "closed", "moved on", "of another branch"],
 )
 @pytest.mark.parametrize("fork", [False, True])
 def test_a_run_without_an_open_pull_request_at_its_commit_posts_nothing(
-    fake: FakeGitHub,
-    pulls: list[dict[str, object]],
-    fork: bool,
+    fake: FakeGitHub, changes: dict[str, str] | None, fork: bool
 ) -> None:
-    for item in pulls:
-        item["head"] = {**item["head"], "label": "somebody:change"} if fork else item["head"]  # type: ignore[dict-item]
-    fake.pulls = pulls or ([] if fork else [pull(state="closed")])
+    fake.pulls = [] if changes is None else [pull(owner="somebody" if fork else "us", **changes)]
     assert post(fake, fork=fork) == f"no open pull request ends at {SHA[:8]} any more: no comment"
+    assert fake.asked == []
+
+
+def test_a_run_that_ends_late_does_not_take_the_place_of_a_newer_commits_comment(fake: FakeGitHub) -> None:
+    newer = "f" * 40
+    fake.pulls = [pull(sha=newer)]
+    post(fake, "## Newer\n", sha=newer)
+    assert post(fake, "## Older\n") == f"no open pull request ends at {SHA[:8]} any more: no comment"
+    assert [item["body"].splitlines()[1] for item in fake.comments] == ["## Newer"]
+
+
+def test_a_dispatched_run_comments_on_the_pull_request_of_its_commit(fake: FakeGitHub) -> None:
+    assert post(fake, started_by="workflow_dispatch") == "commented on pull request 7"
+    fake.pulls = []
+    assert post(fake, started_by="workflow_dispatch") == f"no open pull request ends at {SHA[:8]} any more: no comment"
+
+
+@pytest.mark.parametrize("conclusion", ["action_required", "cancelled", "skipped", "stale", "neutral"])
+def test_a_run_that_did_not_do_its_work_posts_nothing(fake: FakeGitHub, conclusion: str) -> None:
+    assert post(fake, None, conclusion=conclusion) == f"the run ended with {conclusion}: no comment"
+    assert post(fake, conclusion=conclusion) == f"the run ended with {conclusion}: no comment"
     assert fake.asked == []
 
 
@@ -92,9 +110,10 @@ def test_a_success_without_a_report_only_updates_an_earlier_comment(fake: FakeGi
     assert "This pull request does not change the model." in fake.comments[0]["body"]
 
 
-def test_a_failure_without_a_report_says_that_there_is_none(fake: FakeGitHub) -> None:
-    post(fake, None, conclusion="failure")
-    assert "**No report: the run ended with failure before it wrote one.**" in fake.comments[0]["body"]
+@pytest.mark.parametrize("conclusion", ["failure", "timed_out"])
+def test_a_failure_without_a_report_says_that_there_is_none(fake: FakeGitHub, conclusion: str) -> None:
+    post(fake, None, conclusion=conclusion)
+    assert f"**No report: the run ended with {conclusion} before it wrote one.**" in fake.comments[0]["body"]
 
 
 @pytest.mark.parametrize(
@@ -127,20 +146,23 @@ def test_a_link_to_a_file_of_the_runner_is_not_followed(tmp_path: Path) -> None:
     assert read_report(tmp_path / "report.md") is None
 
 
-def test_a_run_on_anything_but_a_pull_request_is_refused() -> None:
-    pushed = event()
-    pushed["workflow_run"]["event"] = "push"
-    with pytest.raises(InputError, match="started by push"):
-        PullRequestRun.from_event(pushed)
+def test_a_run_on_anything_but_a_pull_request_is_refused(fake: FakeGitHub) -> None:
+    with pytest.raises(InputError, match="started by push, expected pull_request or workflow_dispatch"):
+        post(fake, started_by="push")
     with pytest.raises(InputError, match="workflow_run"):
-        PullRequestRun.from_event({"pull_request": {}})
+        FinishedRun.from_event({"pull_request": {}})
 
 
 def test_a_refusal_and_an_unreachable_github_say_what_was_asked(fake: FakeGitHub) -> None:
-    with pytest.raises(SourceError, match="refuses GET /repos/us/obesity/pulls/7: 401"):
+    with pytest.raises(SourceError, match="refuses GET /repos/us/obesity/pulls: 401 Bad credentials"):
         post(fake, token="another")
     with (
         GitHub("http://127.0.0.1:9", TOKEN) as nowhere,
         pytest.raises(SourceError, match="cannot be reached"),
     ):
         nowhere.request("POST", "/repos", json={})
+
+
+def test_a_token_that_may_only_read_is_refused_in_githubs_words(fake: FakeGitHub) -> None:
+    with pytest.raises(SourceError, match="comments: 403 Resource not accessible by integration"):
+        post(fake, token=READ_ONLY)

@@ -1,12 +1,13 @@
 """One issue for each drift, however many checks see it, and one retraining if the team wants that."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import ModelFileError, SourceError
+from pipeline.github.actions import Message
 from pipeline.github.api import GitHub
 from pipeline.github.issue import (
     ISSUE_MARKER,
@@ -42,9 +43,13 @@ def fake() -> Iterator[FakeGitHub]:
         yield running
 
 
-def update(fake: FakeGitHub, report: DriftReport, *, retrain: bool = False, token: str = TOKEN) -> tuple[str, ...]:
+def messages(fake: FakeGitHub, report: DriftReport, *, retrain: bool = False, token: str = TOKEN) -> Sequence[Message]:
     with GitHub(fake.address, token) as github:
         return update_issue(github, RUN, report, retrain=retrain)
+
+
+def update(fake: FakeGitHub, report: DriftReport, *, retrain: bool = False, token: str = TOKEN) -> tuple[str, ...]:
+    return tuple(message.text for message in messages(fake, report, retrain=retrain, token=token))
 
 
 def test_a_drift_is_one_issue_that_is_updated_while_it_lasts_and_closed_when_it_is_over(fake: FakeGitHub) -> None:
@@ -118,7 +123,7 @@ def test_of_two_open_issues_the_older_one_stays(fake: FakeGitHub) -> None:
 
 
 def test_retraining_is_started_once_for_each_drift_with_the_reason(fake: FakeGitHub) -> None:
-    assert update(fake, DRIFTING, retrain=True) == ("opened issue 20", "started retrain.yml")
+    assert update(fake, DRIFTING, retrain=True) == ("opened issue 20", "started retrain.yml on main")
     assert update(fake, WORSE, retrain=True) == ("updated issue 20",)
     assert "Retraining was started: `retrain.yml`." in fake.issues[0]["body"]
     reason = "drift, issue #20: Drift in version 2 since Monday: Weight"
@@ -131,7 +136,7 @@ def test_retraining_is_started_once_for_each_drift_with_the_reason(fake: FakeGit
 def test_retraining_that_is_wanted_later_is_started_at_the_next_check(fake: FakeGitHub) -> None:
     update(fake, DRIFTING)
     assert fake.started == []
-    assert update(fake, DRIFTING, retrain=True) == ("updated issue 20", "started retrain.yml")
+    assert update(fake, DRIFTING, retrain=True) == ("updated issue 20", "started retrain.yml on main")
 
 
 def test_text_from_the_log_mentions_nobody_and_cannot_forge_a_marker(fake: FakeGitHub) -> None:
@@ -142,8 +147,47 @@ def test_text_from_the_log_mentions_nobody_and_cannot_forge_a_marker(fake: FakeG
     assert len(fake.started) == 1
 
 
+@pytest.mark.parametrize("lists_are_gone", [False, True])
+def test_where_issues_are_off_a_drift_is_a_warning_that_says_what_to_enable(
+    fake: FakeGitHub, lists_are_gone: bool
+) -> None:
+    fake.has_issues, fake.lists_are_gone = False, lists_are_gone
+    (warning,) = messages(fake, DRIFTING, retrain=True)
+    assert warning == Message(
+        "Drift in version 2 since Monday: Weight. No issue says so, and no retraining is started, because the issue "
+        "keeps note of it: enable Issues (`gh repo edit us/obesity --enable-issues`)",
+        "warning",
+    )
+    assert (fake.issues, fake.started) == ([], [])
+
+
+@pytest.mark.parametrize("report", [STEADY, UNKNOWN])
+def test_where_issues_are_off_and_nothing_drifts_there_is_no_warning(fake: FakeGitHub, report: DriftReport) -> None:
+    fake.has_issues, fake.lists_are_gone = False, True
+    assert [message.level for message in messages(fake, report)] == ["log"]
+
+
+def test_a_retraining_that_is_disabled_is_a_warning_and_is_started_once_it_is_enabled(fake: FakeGitHub) -> None:
+    fake.disabled = {"retrain.yml"}
+    opened, warning = messages(fake, DRIFTING, retrain=True)
+    assert opened == Message("opened issue 20")
+    assert warning == Message(
+        "retrain.yml was not started on main (GitHub: Cannot trigger a 'workflow_dispatch' on a disabled workflow): "
+        "`gh workflow enable retrain.yml`, then `gh workflow run retrain.yml --ref main`",
+        "warning",
+    )
+    fake.disabled = set()
+    assert update(fake, DRIFTING, retrain=True) == ("updated issue 20", "started retrain.yml on main")
+
+
+def test_a_token_that_may_start_nothing_is_a_warning(fake: FakeGitHub) -> None:
+    _, warning = messages(fake, DRIFTING, retrain=True, token=fake.token(issues="write"))
+    assert warning.level == "warning"
+    assert "Resource not accessible by integration" in warning.text
+
+
 def test_a_github_that_refuses_says_what_was_asked(fake: FakeGitHub) -> None:
-    with pytest.raises(SourceError, match="refuses GET /repos/us/obesity/issues: 401"):
+    with pytest.raises(SourceError, match="refuses GET /repos/us/obesity/issues: 401 Bad credentials"):
         update(fake, DRIFTING, token="another")
 
 

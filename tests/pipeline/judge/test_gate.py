@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +13,9 @@ from pipeline.data import clean
 from pipeline.data.records import bmi, random_records, rounded
 from pipeline.errors import RaceLostError, RegistryError
 from pipeline.files import Layout, read_json, write_csv, write_json
-from pipeline.judge.gate import judge, run
+from pipeline.judge import gate
 from pipeline.judge.register import register
-from pipeline.judge.verdict import Reason
+from pipeline.judge.verdict import Reason, Verdict
 from pipeline.model import evaluate, train
 from pipeline.model.result import result_of
 from pipeline.params import GateParams, Params
@@ -30,6 +31,14 @@ FLOORS = {
     "new_records": 0.85,
 }
 GATE = GateParams.model_validate({"margin": 0.01, "confidence": 0.95, "guard_tolerance": 0.02, "floors": FLOORS})
+
+
+def run(layout: Layout, params: Params, registry: Registry, **given: Any) -> Verdict:
+    return gate.run(result_of(layout, params), params, registry, **given)
+
+
+def judge(layout: Layout, params: Params, registry: Registry, **given: Any) -> Verdict:
+    return gate.judge(result_of(layout, params), params, registry, **given)
 
 
 def failed(reasons: tuple[Reason, ...]) -> list[str]:
@@ -120,6 +129,11 @@ def good(tmp_path: Path, good_layout: Layout) -> Layout:
 
 
 @pytest.fixture
+def grown(tmp_path: Path, grown_layout: Layout) -> Layout:
+    return Layout(shutil.copytree(grown_layout.root, tmp_path / "grown"))
+
+
+@pytest.fixture
 def bad(tmp_path: Path, poor_layout: Layout) -> Layout:
     return Layout(shutil.copytree(poor_layout.root, tmp_path / "bad"))
 
@@ -128,7 +142,7 @@ def test_gate_promotes_a_challenger_that_is_better_and_then_leaves_it_alone(
     registry: Registry, bad: Layout, good: Layout, poor: Params, easy: Params
 ) -> None:
     first = run(bad, poor, registry)
-    assert (first.outcome, first.champion, first.challenger) == ("promoted", None, 1)
+    assert (first.outcome, first.champion, first.challenger) == ("floors only", None, 1)
     second = run(good, easy, registry, why="nightly")
     assert (second.outcome, second.champion, second.challenger) == ("promoted", 1, 2)
     assert second.pairs
@@ -142,7 +156,7 @@ def test_gate_promotes_a_challenger_that_is_better_and_then_leaves_it_alone(
     champion = registry.version(NAME, "champion")
     assert (champion.number, champion.stage, registry.version(NAME, 1).stage) == (2, "Production", "Archived")
     assert registry.history(NAME)[-1].why == "nightly. Promoted: better than the champion"
-    assert run(good, easy, registry).outcome == "unchanged"
+    assert run(good, easy, registry).outcome == "kept"
     assert len(registry.history(NAME)) == 2
 
 
@@ -161,24 +175,41 @@ def test_gate_refuses_a_challenger_that_is_worse(
     assert "not worse" in failed(verdict.reasons)
     assert registry.version(NAME, "champion").number == 2
     assert read_json(bad.verdict, "")["outcome"] == "refused"
-    assert len(registry.history(NAME)) == 1
+
+
+def test_a_refusal_stays_in_the_history_with_its_reasons_once_for_the_same_two_models(
+    registry: Registry, bad: Layout, good: Layout, poor: Params, easy: Params
+) -> None:
+    run(good, easy, registry)
+    verdict = run(bad, poor, registry, why="weekly")
+    assert run(bad, poor, registry).outcome == "refused"
+    first, refusal = registry.history(NAME)
+    assert first.action == "promotion"
+    assert (refusal.action, refusal.version, refusal.moved_from, refusal.moved_to, refusal.why) == (
+        "refusal",
+        1,
+        2,
+        1,
+        f"weekly. {verdict.text}",
+    )
 
 
 def test_gate_compares_on_data_that_grew_and_with_another_number_of_folds(
     registry: Registry, good: Layout, grown_layout: Layout, easy: Params
 ) -> None:
     run(good, easy, registry)
-    verdict = judge(result_of(grown_layout, grown_params(easy)), grown_params(easy), registry)
+    verdict = judge(grown_layout, grown_params(easy), registry)
     assert verdict.pairs
     assert verdict.pairs.total == len(right_answers(grown_layout)) > len(right_answers(good))
-    assert "gained: it was trained on other data" in [reason.text for reason in verdict.reasons]
+    known, now = len(right_answers(good)), len(right_answers(grown_layout))
+    assert f"gained: {now} records, all of the champion's {known} among them" in verdict.text
 
 
 def test_records_that_the_champion_was_not_judged_on_are_looked_at_by_themselves(
     registry: Registry, good: Layout, grown_layout: Layout, easy: Params
 ) -> None:
     run(good, easy, registry)
-    verdict = judge(result_of(grown_layout, grown_params(easy)), grown_params(easy), registry)
+    verdict = judge(grown_layout, grown_params(easy), registry)
     known = len(right_answers(good))
     assert verdict.pairs
     assert verdict.new_records
@@ -197,9 +228,10 @@ def test_a_champion_that_kept_no_list_of_its_records_is_compared_on_all_and_the_
             assert super().record_ids(version)
 
     run(good, easy, registry)
-    verdict = judge(result_of(grown_layout, grown_params(easy)), grown_params(easy), Forgetful(registry.store.uri))
-    assert (verdict.outcome, verdict.new_records) == ("promoted", None)
-    assert "does not say which records it was judged on" in verdict.reasons[-1].text
+    verdict = judge(grown_layout, grown_params(easy), Forgetful(registry.store.uri))
+    assert (verdict.outcome, verdict.new_records) == ("kept", None)
+    assert "does not say which records it was judged on" in verdict.reasons[-2].text
+    assert "other data is no gain where the champion's records are not known" in verdict.text
 
 
 def test_new_records_with_shuffled_labels_are_refused_though_they_hurt_both_models_alike(
@@ -223,10 +255,10 @@ def grown_params(easy: Params) -> Params:
 def test_a_dry_run_decides_and_changes_nothing_even_for_a_result_that_is_not_registered(
     registry: Registry, good: Layout, grown_layout: Layout, easy: Params
 ) -> None:
-    registered = run(good, easy, registry, dry_run=True)
-    assert (registered.outcome, registered.challenger) == ("promoted", 2)
-    new = run(grown_layout, grown_params(easy), registry, dry_run=True)
-    assert (new.outcome, new.challenger) == ("promoted", None)
+    registered = judge(good, easy, registry)
+    assert (registered.outcome, registered.promotes, registered.challenger) == ("floors only", True, 2)
+    new = judge(grown_layout, grown_params(easy), registry)
+    assert (new.outcome, new.promotes, new.challenger) == ("floors only", True, None)
     assert (registry.champion(NAME), registry.history(NAME), len(registry.versions(NAME))) == (None, (), 2)
     assert not good.verdict.exists()
     assert not grown_layout.verdict.exists()
@@ -257,10 +289,10 @@ def test_gate_completes_a_promotion_that_was_killed_after_the_alias_and_tells_so
 ) -> None:
     with registry.store.client() as client:
         client.set_registered_model_alias(NAME, "champion", "2")
-    assert run(good, easy, registry, dry_run=True).outcome == "unchanged"
+    assert judge(good, easy, registry).outcome == "kept"
     assert registry.history(NAME) == ()
     for _ in range(2):
-        assert run(good, easy, registry).outcome == "unchanged"
+        assert run(good, easy, registry).outcome == "kept"
         (move,) = registry.history(NAME)
         assert (move.action, move.moved_from, move.moved_to) == ("promotion", None, 2)
         assert "interrupted" in move.why
@@ -281,12 +313,120 @@ def test_gate_loses_a_race_without_a_verdict_when_the_champion_moves_meanwhile(
     assert not good.verdict.exists()
 
 
-def test_a_champion_for_another_contract_is_replaced_by_floors_alone(
+def test_a_champion_for_another_contract_is_replaced_only_on_a_persons_word_which_the_history_keeps(
     registry: Registry, bad: Layout, good: Layout, poor: Params, easy: Params
 ) -> None:
     run(bad, poor, registry)
     with registry.store.client() as client:
         client.set_model_version_tag(NAME, "1", "contract", fingerprint()[::-1])
-    verdict = run(good, easy, registry)
-    assert (verdict.outcome, verdict.pairs) == ("promoted", None)
-    assert "made for another contract" in verdict.reasons[-1].text
+    for word in ("", "  "):
+        verdict = run(good, easy, registry, floors_only=word)
+        assert (verdict.outcome, verdict.promotes, verdict.pairs) == ("floors only", False, None)
+        assert "`pipeline gate --floors-only WHY`" in verdict.text
+    assert registry.version(NAME, "champion").number == 1
+    assert read_json(good.verdict, "")["promotes"] is False
+
+    verdict = run(good, easy, registry, floors_only="SMOKE is no longer asked")
+    assert (verdict.outcome, verdict.promotes) == ("floors only", True)
+    assert registry.version(NAME, "champion").number == 2
+    assert registry.history(NAME)[-1].why.endswith("replaced on a person's word: SMOKE is no longer asked")
+
+
+def test_going_back_to_older_data_never_moves_the_champion(
+    registry: Registry, good: Layout, grown: Layout, easy: Params
+) -> None:
+    run(good, easy, registry)
+    register(result_of(grown, grown_params(easy)), grown_params(easy), 1, registry)
+    assert run(grown, grown_params(easy), registry).outcome == "promoted"
+    for _ in range(2):
+        assert run(good, easy, registry).outcome in {"kept", "refused"}
+        assert registry.version(NAME, "champion").number == 3
+
+
+def strict(easy: Params) -> Params:
+    """Parameters with a floor that no model reaches."""
+    floors = easy.gate.floors.model_copy(update={"plausible_people": 1.0})
+    return easy.model_copy(update={"gate": easy.gate.model_copy(update={"floors": floors})})
+
+
+@pytest.fixture
+def refused(registry: Registry, bad: Layout, grown: Layout, poor: Params, easy: Params) -> Params:
+    """Version 3, of more records, was refused against champion version 1; the parameters that it was made with."""
+    params = grown_params(easy)
+    run(bad, poor, registry)
+    register(result_of(grown, params), params, 1, registry)
+    assert run(grown, strict(params), registry).outcome == "refused"
+    return params
+
+
+def test_a_refused_result_does_not_come_back_over_the_successor_of_the_champion_that_refused_it(
+    registry: Registry, good: Layout, grown: Layout, easy: Params, refused: Params
+) -> None:
+    assert run(good, easy, registry).promotes
+    verdict = run(grown, refused, registry)
+    assert (verdict.outcome, failed(verdict.reasons)) == ("refused", ["refused before"])
+    assert "it was refused against champion version 1, and version 2 is that one's successor" in verdict.text
+    assert registry.version(NAME, "champion").number == 2
+    assert [(move.action, move.moved_from, move.moved_to) for move in registry.history(NAME)] == [
+        ("promotion", None, 1),
+        ("refusal", 1, 3),
+        ("promotion", 1, 2),
+        ("refusal", 2, 3),
+    ]
+
+
+def test_a_refused_result_is_judged_as_ever_against_the_champion_that_refused_it_also_after_a_rollback(
+    registry: Registry, good: Layout, grown: Layout, easy: Params, refused: Params
+) -> None:
+    assert judge(grown, refused, registry).promotes
+    run(good, easy, registry)
+    assert not judge(grown, refused, registry).promotes
+    registry.rollback(NAME, why="alarms")
+    assert judge(grown, refused, registry).promotes
+
+
+def test_a_person_may_promote_what_was_refused(
+    registry: Registry, good: Layout, grown: Layout, easy: Params, refused: Params
+) -> None:
+    run(good, easy, registry)
+    registry.promote(NAME, 3, "Production", expected=2, why="the floor was a mistake")
+    assert run(grown, refused, registry).outcome == "kept"
+    assert registry.version(NAME, "champion").number == 3
+
+
+def test_a_refused_graph_does_not_come_back_as_another_version(
+    registry: Registry, good: Layout, grown: Layout, easy: Params, refused: Params
+) -> None:
+    run(good, easy, registry)
+    other = refused.model_copy(update={"evaluate": refused.evaluate.model_copy(update={"resamples": 100})})
+    assert register(result_of(grown, other), other, 1, registry).version == 4
+    assert failed(run(grown, other, registry).reasons) == ["refused before"]
+
+
+@pytest.fixture
+def shared(registry: Registry) -> Registry:
+    """The same registry, as if a server kept it: others use it too."""
+
+    class OnServer(Registry):
+        is_shared = True
+
+    return OnServer(registry.store.uri)
+
+
+def test_only_a_persons_choice_moves_the_champion_that_others_share(
+    shared: Registry, bad: Layout, good: Layout, poor: Params, easy: Params
+) -> None:
+    first = run(bad, poor, shared)
+    assert (first.outcome, first.promotes) == ("floors only", True)
+    assert (shared.champion(NAME), shared.history(NAME)) == (None, ())
+    assert read_json(bad.verdict, "")["promotes"] is True
+
+    run(bad, poor, shared, shared=True)
+    assert run(good, easy, shared).promotes
+    assert run(bad, strict(poor), shared).outcome == "kept"  # the champion itself
+    run(good, strict(easy), shared)
+    assert shared.version(NAME, "champion").number == 1
+    assert [move.action for move in shared.history(NAME)] == ["promotion"]
+
+    run(good, easy, shared, shared=True)
+    assert shared.version(NAME, "champion").number == 2

@@ -1,10 +1,20 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from pipeline.intervals import Pairs, binomial_cdf
 from pipeline.judge.rules import decide
-from pipeline.judge.verdict import Candidate, ChallengerFigures, Guards, NewRecords, Reason
+from pipeline.judge.verdict import (
+    Candidate,
+    ChallengerFigures,
+    Circumstances,
+    Guards,
+    NewRecords,
+    PairedAnswers,
+    Reason,
+    Verdict,
+)
 from pipeline.params import GateParams
 
 FLOORS = {
@@ -21,6 +31,22 @@ CHAMPION = Candidate(1, "a" * 64, "d" * 64, "real", "contract", GUARDS)
 CHALLENGER = Candidate(2, "b" * 64, "d" * 64, "real", "contract", GUARDS)
 REACHED = ChallengerFigures(holdout_accuracy=0.99, out_of_fold_accuracy=0.987, rule_accuracy=0.944, onnx_flips=0)
 MUCH_BETTER = Pairs(40, 10, 2087)
+TIE = Pairs(3, 3, 2087)
+OTHER_DATA = replace(CHALLENGER, data_sha256="e" * 64)
+OTHER_CONTRACT = replace(CHAMPION, contract="another", guards=None)
+SAMPLE = replace(CHAMPION, source="sample")
+
+
+def decided(
+    pairs: Pairs | None = TIE,
+    new_records: NewRecords | None = None,
+    challenger: Candidate = CHALLENGER,
+    champion: Candidate | None = CHAMPION,
+    reached: ChallengerFigures = REACHED,
+    **circumstances: Any,
+) -> Verdict:
+    answers = PairedAnswers(pairs, new_records) if pairs else None
+    return decide(challenger, reached, champion, answers, GATE, Circumstances(**circumstances))
 
 
 def failed(reasons: tuple[Reason, ...]) -> list[str]:
@@ -55,17 +81,17 @@ def test_an_equal_pair_of_models_differs_by_nothing_and_more_confidence_lowers_t
     [
         (Pairs(40, 10, 2087), "promoted", []),
         (Pairs(20, 10, 2087), "promoted", []),
-        (Pairs(18, 10, 2087), "refused", ["gain"]),  # 0.4 points better, but luck does that too
-        (Pairs(0, 0, 2087), "refused", ["gain"]),
-        (Pairs(10, 20, 2087), "refused", ["gain"]),  # surely less than one point worse
-        (Pairs(10, 24, 2087), "refused", ["not worse", "gain"]),
-        (Pairs(10, 40, 2087), "refused", ["not worse", "gain"]),
-        (Pairs(0, 0, 100), "refused", ["not worse", "gain"]),  # too few records to be sure of anything
+        (Pairs(18, 10, 2087), "kept", []),  # 0.4 points better, but luck does that too
+        (Pairs(0, 0, 2087), "kept", []),
+        (Pairs(10, 20, 2087), "kept", []),  # surely less than one point worse
+        (Pairs(10, 24, 2087), "refused", ["not worse"]),
+        (Pairs(10, 40, 2087), "refused", ["not worse"]),
+        (Pairs(0, 0, 100), "refused", ["not worse"]),  # too few records to be sure of anything
     ],
 )
 def test_the_same_data_promotes_only_what_is_surely_better(pairs: Pairs, outcome: str, rules: list[str]) -> None:
-    verdict = decide(CHALLENGER, REACHED, CHAMPION, pairs, GATE)
-    assert (verdict.outcome, failed(verdict.reasons)) == (outcome, rules)
+    verdict = decided(pairs)
+    assert (verdict.outcome, verdict.promotes, failed(verdict.reasons)) == (outcome, outcome == "promoted", rules)
     assert (verdict.pairs, verdict.difference) == (pairs, pairs.difference)
     assert verdict.lower_bound == pairs.lower_bound(0.95)
 
@@ -73,53 +99,90 @@ def test_the_same_data_promotes_only_what_is_surely_better(pairs: Pairs, outcome
 @pytest.mark.parametrize(
     ("pairs", "outcome", "rules"),
     [
-        (Pairs(20, 10, 2087), "promoted", []),
-        (Pairs(0, 0, 2087), "promoted", []),
-        (Pairs(10, 20, 2087), "promoted", []),
-        (Pairs(10, 24, 2087), "refused", ["not worse"]),
+        (Pairs(20, 10, 2287), "promoted", []),
+        (Pairs(0, 0, 2287), "promoted", []),
+        (Pairs(10, 20, 2287), "promoted", []),
+        (Pairs(10, 27, 2287), "refused", ["not worse"]),
     ],
 )
-def test_other_data_is_a_gain_in_itself_but_never_excuses_a_loss(pairs: Pairs, outcome: str, rules: list[str]) -> None:
-    verdict = decide(replace(CHALLENGER, data_sha256="e" * 64), REACHED, CHAMPION, pairs, GATE)
+def test_more_records_are_a_gain_in_themselves_but_never_excuse_a_loss(
+    pairs: Pairs, outcome: str, rules: list[str]
+) -> None:
+    verdict = decided(pairs, NewRecords(Pairs(0, 0, 2087), 200, 190, 190, 0), OTHER_DATA)
     assert (verdict.outcome, failed(verdict.reasons)) == (outcome, rules)
+
+
+@pytest.mark.parametrize(
+    ("new_records", "outcome", "said"),
+    [
+        (NewRecords(TIE, 20, 19, 19, 0), "promoted", "2107 records, all of the champion's 2087 among them"),
+        (NewRecords(TIE, 1, 1, 1, 0), "promoted", "2088 records, all of the champion's 2087 among them"),
+        (NewRecords(TIE, 0, 0, 0, 20), "kept", "2087 records, without 20 of the champion's 2107: no gain"),
+        (NewRecords(TIE, 20, 19, 19, 20), "kept", "2107 records, without 20 of the champion's 2107: no gain"),
+        (NewRecords(TIE, 900, 890, 890, 1), "kept", "2987 records, without 1 of the champion's 2088: no gain"),
+        (NewRecords(TIE, 0, 0, 0, 0), "kept", "2087 records, all of them among the champion's 2087: no gain"),
+        (None, "kept", "other data is no gain where the champion's records are not known"),
+    ],
+)
+def test_data_is_a_gain_only_where_it_grew(new_records: NewRecords | None, outcome: str, said: str) -> None:
+    verdict = decided(TIE, new_records, OTHER_DATA)
+    gain = next(reason for reason in verdict.reasons if reason.name == "gain")
+    assert (verdict.outcome, gain.ok, gain.text.split("; ")[-1].removeprefix("gained: ")) == (
+        outcome,
+        True if outcome == "promoted" else None,
+        said,
+    )
+    assert said in verdict.text
+
+
+def test_a_better_model_of_fewer_records_is_better_all_the_same() -> None:
+    assert decided(MUCH_BETTER, NewRecords(MUCH_BETTER, 0, 0, 0, 20), OTHER_DATA).outcome == "promoted"
+
+
+@pytest.mark.parametrize(
+    ("pairs", "needed"), [(Pairs(18, 10, 2087), 20), (Pairs(0, 0, 2087), 4), (Pairs(0, 1, 2087), 6)]
+)
+def test_a_tie_says_what_would_have_been_needed(pairs: Pairs, needed: int) -> None:
+    assert decided(pairs).text == (
+        "Kept: the champion stays, the challenger is not clearly better: only the challenger is right on "
+        f"{pairs.only_challenger} records ({needed} would do), only the champion on {pairs.only_champion}; "
+        "no guard rose by more than 0.0200"
+    )
+    assert decided(replace(pairs, only_challenger=needed)).outcome == "promoted"
+    assert decided(replace(pairs, only_challenger=needed - 1)).outcome == "kept"
 
 
 @pytest.mark.parametrize(
     ("new_records", "rules"),
     [
-        (NewRecords(Pairs(5, 5, 2087), 200, 188, 150), []),
-        (NewRecords(Pairs(5, 5, 2087), 200, 165, 165), []),  # 0.825 is not surely below 0.85
-        (NewRecords(Pairs(5, 5, 2087), 200, 155, 155), ["new records"]),
-        (NewRecords(Pairs(5, 5, 2087), 200, 30, 30), ["new records"]),
-        (NewRecords(Pairs(5, 5, 2087), 1, 0, 0), []),  # one wrong label proves nothing
-        (NewRecords(Pairs(5, 5, 2087), 2, 0, 0), ["new records"]),
-        (NewRecords(Pairs(5, 40, 2087), 200, 190, 90), ["known records no worse"]),  # what was gained hides no loss
-        (NewRecords(Pairs(0, 0, 100), 2000, 1990, 1900), []),  # too few known ones to be sure of anything
-        (NewRecords(Pairs(0, 0, 0), 2000, 1990, 1900), []),
-        (NewRecords(Pairs(5, 5, 2287), 0, 0, 0), []),
-        (None, []),
+        (NewRecords(Pairs(5, 5, 2087), 200, 188, 150, 0), []),
+        (NewRecords(Pairs(5, 5, 2087), 200, 165, 165, 0), []),  # 0.825 is not surely below 0.85
+        (NewRecords(Pairs(5, 5, 2087), 200, 155, 155, 0), ["new records"]),
+        (NewRecords(Pairs(5, 5, 2087), 200, 30, 30, 0), ["new records"]),
+        (NewRecords(Pairs(5, 5, 2087), 1, 0, 0, 0), []),  # one wrong label proves nothing
+        (NewRecords(Pairs(5, 5, 2087), 2, 0, 0, 0), ["new records"]),
+        (NewRecords(Pairs(5, 40, 2087), 200, 190, 90, 0), ["known records no worse"]),  # what was gained hides no loss
+        (NewRecords(Pairs(0, 0, 100), 2000, 1990, 1900, 0), []),  # too few known ones to be sure of anything
+        (NewRecords(Pairs(0, 0, 0), 2000, 1990, 1900, 0), []),
     ],
 )
-def test_new_records_must_be_learnable_and_known_ones_no_worse(
-    new_records: NewRecords | None, rules: list[str]
-) -> None:
-    challenger = replace(CHALLENGER, data_sha256="e" * 64)
-    verdict = decide(challenger, REACHED, CHAMPION, Pairs(20, 20, 2287), GATE, new_records)
+def test_new_records_must_be_learnable_and_known_ones_no_worse(new_records: NewRecords, rules: list[str]) -> None:
+    verdict = decided(Pairs(20, 20, 2287), new_records, OTHER_DATA)
     assert (failed(verdict.reasons), verdict.new_records) == (rules, new_records)
     assert verdict.outcome == ("refused" if rules else "promoted")
 
 
 def test_the_reason_against_new_records_names_them_and_what_they_look_like() -> None:
-    challenger, new_records = replace(CHALLENGER, data_sha256="e" * 64), NewRecords(Pairs(0, 0, 2087), 200, 30, 31)
-    assert decide(challenger, REACHED, CHAMPION, Pairs(0, 1, 2287), GATE, new_records).text == (
+    new_records = NewRecords(Pairs(0, 0, 2087), 200, 30, 31, 0)
+    assert decided(Pairs(0, 1, 2287), new_records, OTHER_DATA).text == (
         "Refused: new records: 30 of 200 right (0.1500), the champion 31, clearly below 0.85 (95% sure): "
         "the labels are probably shuffled or wrong"
     )
 
 
-@pytest.mark.parametrize("new_records", [None, NewRecords(Pairs(0, 0, 2087), 0, 0, 0)])
+@pytest.mark.parametrize("new_records", [None, NewRecords(Pairs(0, 0, 2087), 0, 0, 0, 0)])
 def test_nothing_is_said_of_new_records_where_the_data_is_the_same(new_records: NewRecords | None) -> None:
-    verdict = decide(CHALLENGER, REACHED, CHAMPION, MUCH_BETTER, GATE, new_records)
+    verdict = decided(MUCH_BETTER, new_records)
     assert [reason.name for reason in verdict.reasons if "records" in reason.name] == []
 
 
@@ -144,16 +207,16 @@ def test_the_chance_of_no_more_right_answers(right: int, records: int, share: fl
     ("guards", "outcome", "rules"),
     [
         (replace(GUARDS, plausible_people=0.95), "promoted", []),  # gained more than the tolerance
-        (replace(GUARDS, plausible_people=0.94), "refused", ["gain"]),  # exactly the tolerance is no gain
-        (replace(GUARDS, worst_level_recall=0.94), "refused", ["gain"]),  # exactly the tolerance is no loss
-        (replace(GUARDS, worst_level_recall=0.93), "refused", ["worst level recall no worse", "gain"]),
-        (replace(GUARDS, collected_accuracy=0.955), "refused", ["collected rows no worse", "gain"]),
-        (replace(GUARDS, plausible_people=0.89), "refused", ["plausible people no worse", "gain"]),
+        (replace(GUARDS, plausible_people=0.94), "kept", []),  # exactly the tolerance is no gain
+        (replace(GUARDS, worst_level_recall=0.94), "kept", []),  # exactly the tolerance is no loss
+        (replace(GUARDS, worst_level_recall=0.93), "refused", ["worst level recall no worse"]),
+        (replace(GUARDS, collected_accuracy=0.955), "refused", ["collected rows no worse"]),
+        (replace(GUARDS, plausible_people=0.89), "refused", ["plausible people no worse"]),
         (replace(GUARDS, collected_accuracy=None, plausible_people=0.95), "promoted", []),
     ],
 )
 def test_a_guard_may_earn_a_tie_and_may_not_be_lost(guards: Guards, outcome: str, rules: list[str]) -> None:
-    verdict = decide(replace(CHALLENGER, guards=guards), REACHED, CHAMPION, Pairs(3, 3, 2087), GATE)
+    verdict = decided(challenger=replace(CHALLENGER, guards=guards))
     assert (verdict.outcome, failed(verdict.reasons)) == (outcome, rules)
 
 
@@ -172,22 +235,22 @@ def test_a_guard_may_earn_a_tie_and_may_not_be_lost(guards: Guards, outcome: str
 def test_without_a_champion_the_floors_alone_decide(
     reached: ChallengerFigures, guards: Guards, rules: list[str]
 ) -> None:
-    verdict = decide(replace(CHALLENGER, guards=guards), reached, None, None, GATE)
+    verdict = decided(None, challenger=replace(CHALLENGER, guards=guards), champion=None, reached=reached)
     assert failed(verdict.reasons) == rules
-    assert verdict.outcome == ("refused" if rules else "promoted")
-    assert verdict.reasons[-1].text == "there is no champion yet: only the floors are checked"
+    assert (verdict.outcome, verdict.promotes) == (("refused", False) if rules else ("floors only", True))
+    assert verdict.reasons[-1].text == "there is no champion yet"
     assert (verdict.champion, verdict.lower_bound) == (None, None)
 
 
 def test_a_floor_holds_whatever_the_champion_does() -> None:
-    verdict = decide(CHALLENGER, replace(REACHED, holdout_accuracy=0.5), CHAMPION, MUCH_BETTER, GATE)
+    verdict = decided(MUCH_BETTER, reached=replace(REACHED, holdout_accuracy=0.5))
     assert (verdict.outcome, failed(verdict.reasons)) == ("refused", ["holdout accuracy"])
     assert verdict.text == "Refused: holdout accuracy 0.5000 < 0.85"
 
 
 def test_collected_rows_of_unknown_accuracy_are_not_measurable_rather_than_failed() -> None:
     challenger = replace(CHALLENGER, guards=replace(GUARDS, collected_accuracy=None))
-    verdict = decide(challenger, REACHED, CHAMPION, MUCH_BETTER, GATE)
+    verdict = decided(MUCH_BETTER, challenger=challenger)
     assert verdict.outcome == "promoted"
     assert [(reason.name, reason.text) for reason in verdict.reasons if reason.ok is None] == [
         ("collected rows", "collected rows: not measurable on these records"),
@@ -201,37 +264,108 @@ def test_collected_rows_of_unknown_accuracy_are_not_measurable_rather_than_faile
         ("sample", "real", "refused", "never replaces"),
         ("sample", "other", "refused", "never replaces"),
         ("sample", "sample", "promoted", ""),
-        ("real", "sample", "promoted", "was made from the sample: only the floors are checked"),
-        ("other", "sample", "promoted", "was made from the sample: only the floors are checked"),
+        ("real", "sample", "floors only", "champion version 1 was made from the sample"),
+        ("other", "sample", "floors only", "champion version 1 was made from the sample"),
         ("other", "real", "promoted", ""),
     ],
 )
 def test_a_model_from_the_sample_never_replaces_one_from_other_data(
     challenger: str, champion: str, outcome: str, reason_part: str
 ) -> None:
-    verdict = decide(
-        replace(CHALLENGER, source=challenger), REACHED, replace(CHAMPION, source=champion), MUCH_BETTER, GATE
+    verdict = decided(
+        MUCH_BETTER, challenger=replace(CHALLENGER, source=challenger), champion=replace(CHAMPION, source=champion)
     )
-    assert verdict.outcome == outcome
+    assert (verdict.outcome, verdict.promotes) == (outcome, outcome != "refused")
     assert reason_part in " ".join(reason.text for reason in verdict.reasons)
     assert (verdict.pairs is None) == bool(reason_part)
 
 
-def test_a_champion_made_for_another_contract_cannot_answer_and_the_floors_alone_decide() -> None:
-    champion = replace(CHAMPION, contract="another", guards=None)
-    verdict = decide(CHALLENGER, REACHED, champion, None, GATE)
-    assert (verdict.outcome, verdict.champion) == ("promoted", 1)
-    assert "was made for another contract" in verdict.reasons[-1].text
-    assert decide(replace(CHALLENGER, source="sample"), REACHED, champion, None, GATE).outcome == "refused"
+def test_a_champion_of_another_contract_stays_unless_a_person_says_otherwise() -> None:
+    verdict = decided(None, champion=OTHER_CONTRACT)
+    assert (verdict.outcome, verdict.promotes, verdict.champion) == ("floors only", False, 1)
+    assert verdict.text == (
+        "Floors only: they hold; champion version 1 was made for another contract and cannot answer these records; "
+        "it stays until a person runs `pipeline gate --floors-only WHY`"
+    )
+    said = decided(None, champion=OTHER_CONTRACT, floors_only="one column less, agreed")
+    assert (said.outcome, said.promotes) == ("floors only", True)
+    assert said.text.endswith("; replaced on a person's word: one column less, agreed")
 
 
-def test_the_champion_itself_is_unchanged_whatever_its_figures() -> None:
+def test_a_persons_word_excuses_no_floor_and_no_loss() -> None:
+    word = {"floors_only": "I want it"}
+    low = replace(REACHED, holdout_accuracy=0.5)
+    assert decided(None, champion=OTHER_CONTRACT, reached=low, **word).outcome == "refused"
+    assert decided(Pairs(10, 40, 2087), **word).outcome == "refused"
+    assert decided(TIE, **word).outcome == "kept"
+    sample = replace(CHALLENGER, source="sample")
+    assert decided(None, challenger=sample, champion=OTHER_CONTRACT, **word).outcome == "refused"
+
+
+def test_a_champion_from_the_sample_protects_nothing_whatever_its_contract() -> None:
+    verdict = decided(None, champion=replace(OTHER_CONTRACT, source="sample"))
+    assert (verdict.outcome, verdict.promotes) == ("floors only", True)
+
+
+def test_a_champion_that_cannot_be_read_is_not_replaced_and_the_text_says_why() -> None:
+    verdict = decided(None, champion=None, not_asked="the champion cannot be read (S3 is away)", floors_only="I know")
+    assert (verdict.outcome, verdict.promotes) == ("floors only", False)
+    assert verdict.text == "Floors only: they hold; the champion cannot be read (S3 is away); the champion stays"
+    low = replace(REACHED, holdout_accuracy=0.5)
+    assert decided(None, champion=None, reached=low, not_asked="S3 is away").outcome == "refused"
+
+
+@pytest.mark.parametrize("champion", [replace(CHAMPION, version=5), replace(OTHER_CONTRACT, version=5)])
+def test_what_an_earlier_champion_refused_is_refused_by_its_successor_however_good_it_is(champion: Candidate) -> None:
+    verdict = decided(MUCH_BETTER, champion=champion, refused_by=3, floors_only="I want it")
+    assert (verdict.outcome, failed(verdict.reasons)) == ("refused", ["refused before"])
+    assert verdict.text == (
+        "Refused: it was refused against champion version 3, and version 5 is that one's successor; "
+        "`pipeline registry promote` makes it champion by hand"
+    )
+
+
+def test_the_champion_itself_is_kept_whatever_its_figures() -> None:
     poor = replace(REACHED, holdout_accuracy=0)
-    verdict = decide(replace(CHALLENGER, model_sha256=CHAMPION.model_sha256), poor, CHAMPION, None, GATE)
-    assert (verdict.outcome, [reason.name for reason in verdict.reasons]) == ("unchanged", ["model"])
+    same = replace(CHALLENGER, model_sha256=CHAMPION.model_sha256)
+    verdict = decided(None, challenger=same, reached=poor, refused_by=3)
+    assert (verdict.outcome, verdict.promotes, verdict.text) == (
+        "kept",
+        False,
+        "Kept: the challenger is the champion, byte by byte",
+    )
+    assert [reason.name for reason in verdict.reasons] == ["model"]
 
 
 def test_only_a_bound_above_zero_is_called_better() -> None:
-    assert decide(CHALLENGER, REACHED, CHAMPION, MUCH_BETTER, GATE).text == "Promoted: better than the champion"
-    other = replace(CHALLENGER, data_sha256="e" * 64)
-    assert decide(other, REACHED, CHAMPION, Pairs(3, 3, 2087), GATE).text == "Promoted: not worse than the champion"
+    assert decided(MUCH_BETTER).text == "Promoted: better than the champion"
+    assert decided(Pairs(3, 3, 2107), NewRecords(TIE, 20, 20, 20, 0), OTHER_DATA).text == (
+        "Promoted: not worse than the champion; gained: 2107 records, all of the champion's 2087 among them"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "outcome", "promotes"),
+    [
+        ({"pairs": MUCH_BETTER}, "promoted", True),
+        ({"pairs": TIE}, "kept", False),
+        ({"challenger": replace(CHALLENGER, model_sha256="a" * 64)}, "kept", False),
+        ({"pairs": Pairs(10, 40, 2087)}, "refused", False),
+        ({"reached": replace(REACHED, onnx_flips=1)}, "refused", False),
+        ({"challenger": replace(CHALLENGER, source="sample")}, "refused", False),
+        ({"pairs": MUCH_BETTER, "refused_by": 1, "champion": replace(CHAMPION, version=3)}, "refused", False),
+        ({"champion": None}, "floors only", True),
+        ({"champion": SAMPLE}, "floors only", True),
+        ({"champion": OTHER_CONTRACT}, "floors only", False),
+        ({"champion": OTHER_CONTRACT, "floors_only": "agreed"}, "floors only", True),
+        ({"champion": None, "not_asked": "the champion cannot be read"}, "floors only", False),
+    ],
+)
+def test_there_are_four_outcomes_and_each_says_whether_the_champion_moves(
+    given: dict[str, Any], outcome: str, promotes: bool
+) -> None:
+    verdict = decided(**given)
+    assert (verdict.outcome, verdict.promotes) == (outcome, promotes)
+    assert any(reason.ok is False for reason in verdict.reasons) == (outcome == "refused")
+    assert verdict.text.startswith(f"{outcome.capitalize()}: ")
+    assert verdict.as_json()["promotes"] is promotes

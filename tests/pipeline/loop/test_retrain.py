@@ -18,8 +18,9 @@ def test_the_first_pass_registers_promotes_exports_and_says_so(trained_project: 
     output = (trained_project / "said.txt").read_text(encoding="utf-8")
     for words in (
         "BMI rule",
-        "Promoted",
+        "Floors only: they hold; there is no champion yet",
         "as obesity_classifier version 1",
+        "version 1 of this machine's registry (mlflow.db)",
         "exported to models/champion/models/model.onnx",
     ):
         assert words in output
@@ -87,6 +88,7 @@ def test_a_worse_model_is_registered_and_refused_and_the_champion_stays(project:
     assert champion is not None
     assert (champion.number, len(registry.versions("obesity_classifier"))) == (1, 2)
     assert "Refused" in done.stdout
+    assert [move.action for move in registry.history("obesity_classifier")] == ["promotion", "refusal"]
     refused = project.run("gate")
     assert (refused.returncode, "GateRefusal" in refused.stderr) == (3, True)
 

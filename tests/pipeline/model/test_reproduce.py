@@ -1,11 +1,12 @@
 """Two runs of the same flow are the same bytes, and a difference anywhere is seen."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import PipelineError
-from pipeline.files import write_json, write_text
+from pipeline.files import Layout, write_json, write_text
 from pipeline.model.reproduce import FileComparison, compare, reproduce
 from tests.paths import ROOT
 
@@ -41,6 +42,13 @@ def test_a_file_that_one_run_lacks_is_a_difference(tmp_path: Path) -> None:
     assert [(file.name, file.digests[1]) for file in comparison.files if not file.equal] == [("extra.txt", None)]
 
 
+def test_only_the_named_files_are_compared_where_other_files_lie_beside_them(tmp_path: Path) -> None:
+    folders = [run_folder(tmp_path / name, 0.9, "graph") for name in "ab"]
+    write_text(folders[0] / "params.yaml", "seed: 7")
+    assert compare(folders, ["models/model.onnx"]).equal
+    assert not compare(folders, ["models/model.onnx", "models/golden.json"]).equal
+
+
 def test_a_file_comparison_of_missing_files_is_not_equal() -> None:
     assert not FileComparison("x", (None, None)).equal
 
@@ -56,6 +64,20 @@ def test_two_fresh_processes_with_other_seeds_and_cores_write_the_same_bytes(
         file.name for file in comparison.files
     }
     assert steps == ["run with hash seed 0 on 1 core(s)", "run with hash seed 4242 on 2 core(s)", "compare"]
+
+
+@pytest.mark.usefixtures("whole_program")
+def test_results_that_lie_here_are_one_of_the_two_runs(
+    small_csv: Path, small_params_file: Path, small_layout: Layout, tmp_path: Path
+) -> None:
+    results = Path(shutil.copytree(small_layout.root, tmp_path / "results"))
+    write_text(results / "README.md", "not of the flow")
+    steps: list[str] = []
+    assert reproduce(small_csv, small_params_file, lambda what, *_: steps.append(what), results).equal
+    assert steps == ["run with hash seed 4242 on 2 core(s)", "compare"]
+    Layout(results).model.write_bytes(b"another graph")
+    differing = [file.name for file in reproduce(small_csv, small_params_file, results=results).files if not file.equal]
+    assert differing == ["models/model.onnx"]
 
 
 @pytest.mark.usefixtures("whole_program")

@@ -10,6 +10,7 @@ import pytest
 from lambda_api.model import Model
 from pipeline.files import Layout
 from pipeline.registry import Registry, portable
+from pipeline.registry.history import refusing_predecessor
 from tests.paths import ROOT
 
 NAME = "obesity_classifier"
@@ -52,6 +53,14 @@ def test_it_is_rolled_back(registry: Registry) -> None:
     champion = registry.champion(NAME)
     assert champion is not None
     assert champion.number == 1
+
+
+def test_the_gate_goes_on_from_its_history(registry: Registry) -> None:
+    registry.refuse(NAME, 1, champion=2, why="worse")
+    refusal = registry.history(NAME)[-1]
+    assert (refusal.sequence, refusal.action, refusal.moved_from, refusal.moved_to) == (3, "refusal", 2, 1)
+    assert refusing_predecessor(registry.history(NAME), 2, {1}) is None
+    assert len(registry.record_ids(registry.version(NAME, 2)) or ()) == 150
 
 
 @pytest.mark.parametrize("before", ["", "import pipeline\n", "import pipeline.model.forest\n"])

@@ -1,8 +1,13 @@
 import pytest
 
-from pipeline.registry.history import Move, champions, moves
+from pipeline.registry.history import Move, champions, moves, refusing_predecessor
 
-P, R = "promotion", "rollback"
+P, R, NO = "promotion", "rollback", "refusal"
+Moves = list[tuple[str, int | None, int]]
+
+
+def history_of(given: Moves) -> tuple[Move, ...]:
+    return tuple(Move(n, "", "", "", action, to, before, to) for n, (action, before, to) in enumerate(given))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -16,13 +21,38 @@ P, R = "promotion", "rollback"
         ([(P, None, 1), (P, 1, 2), (R, 2, 1), (P, 1, 3)], (1, 3)),
         ([(P, 4, 5)], (4, 5)),
         ([(P, None, 1), ("stage", "Staging", "Archived"), (P, 1, 2)], (1, 2)),
+        ([(NO, None, 1), (P, None, 2), (NO, 2, 3), (P, 2, 4)], (2, 4)),
     ],
 )
 def test_a_promotion_adds_a_champion_to_the_succession_and_a_rollback_removes_the_last(
-    given: list[tuple[str, int | None, int]], succession: tuple[int, ...]
+    given: Moves, succession: tuple[int, ...]
 ) -> None:
-    history = tuple(Move(n, "", "", "", action, 1, before, to) for n, (action, before, to) in enumerate(given))  # type: ignore[arg-type]
-    assert champions(history) == succession
+    assert champions(history_of(given)) == succession
+
+
+@pytest.mark.parametrize(
+    ("given", "champion", "by"),
+    [  # version 9 asks
+        ([(P, None, 1)], 1, None),
+        ([(P, None, 1), (NO, 1, 9)], 1, None),
+        ([(P, None, 1), (NO, 1, 9), (P, 1, 2)], 2, 1),
+        ([(P, None, 1), (NO, 1, 9), (P, 1, 2), (P, 2, 3)], 3, 1),
+        ([(P, None, 1), (NO, 1, 9), (P, 1, 2), (NO, 2, 9), (P, 2, 3)], 3, 2),
+        ([(P, None, 1), (NO, 1, 8), (P, 1, 2)], 2, None),
+        ([(P, None, 1), (NO, 1, 9), (P, 1, 2), (R, 2, 1)], 1, None),
+        ([(P, None, 1), (P, 1, 2), (NO, 2, 9), (R, 2, 1)], 1, None),
+        ([(P, None, 1), (P, 1, 2), (NO, 2, 9), (R, 2, 1), (P, 1, 3)], 3, None),
+        ([(P, None, 1), (P, 1, 2), (NO, 2, 9), (P, 2, 1)], 1, 2),  # promoted again, by hand
+        ([(P, None, 1), (NO, 1, 9), (P, 1, 2), (P, 2, 1)], 1, None),
+        ([(NO, None, 9), (P, None, 1)], 1, None),
+        ([(P, None, 1), (NO, 1, 9)], 2, 1),  # moved without a history
+        ([(P, None, 1), (P, 1, 2), (NO, 2, 9)], 1, None),  # an interrupted rollback
+    ],
+)
+def test_a_refusal_counts_for_the_champions_that_followed_by_promotion(
+    given: Moves, champion: int, by: int | None
+) -> None:
+    assert refusing_predecessor(history_of(given), champion, {9}) == by
 
 
 def test_moves_are_read_from_the_tags_that_hold_them_and_from_no_others() -> None:

@@ -70,6 +70,54 @@ def test_history_records_who_moved_what_when_and_why_also_for_many_moves_of_one_
     }
 
 
+def test_a_refusal_is_written_once_for_the_same_two_and_moves_nothing(registry: Registry) -> None:
+    registry.refuse(NAME, 2, champion=None, why="a floor")
+    registry.promote(NAME, 1, "Production", expected=None)
+    before = stages(registry)
+    refusal = registry.refuse(NAME, "challenger", champion=1, why="worse")
+    assert refusal == Move(3, "2026-11-23T00:00:02.000000+00:00", "Ada", "worse", "refusal", 2, 1, 2)
+    assert registry.refuse(NAME, 2, champion=1, why="worse again") is None
+    assert [(move.action, move.moved_from) for move in registry.history(NAME)] == [
+        ("refusal", None),
+        ("promotion", None),
+        ("refusal", 1),
+    ]
+    assert stages(registry) == before
+    with pytest.raises(RegistryError, match="no version or alias 7"):
+        registry.refuse(NAME, 7, champion=1, why="")
+
+
+def test_a_rollback_goes_past_refusals(registry: Registry) -> None:
+    registry.promote(NAME, 1, "Production", expected=None)
+    registry.refuse(NAME, 2, champion=1, why="worse")
+    registry.promote(NAME, 2, "Production", expected=1, why="a person says so")
+    registry.refuse(NAME, 1, champion=2, why="worse")
+    assert registry.rollback(NAME).moved_to == 1
+
+
+@pytest.mark.parametrize(
+    ("uri", "shared", "whose"),
+    [
+        ("sqlite:///mlflow.db", False, "this machine's registry (mlflow.db)"),
+        ("sqlite:///runs/sample/mlflow.db", False, "this machine's registry (runs/sample/mlflow.db)"),
+        ("sqlite:////srv/mlflow.db", False, "this machine's registry (/srv/mlflow.db)"),
+        ("https://mlflow.example.org", True, "the registry at https://mlflow.example.org"),
+        (
+            "https://ada:secret@mlflow.example.org:5000/team?token=secret#secret",
+            True,
+            "the registry at https://mlflow.example.org:5000/team",
+        ),
+        ("postgresql://ada:secret@db/mlflow?password=secret", True, "the registry at postgresql://db/mlflow"),
+    ],
+)
+def test_a_registry_says_whose_it_is_and_no_secret(
+    uri: str, shared: bool, whose: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    registry = Registry(uri)
+    assert (registry.is_shared, registry.whose) == (shared, whose)
+
+
 def test_rollback_goes_back_one_champion_and_no_further_than_the_first(registry: Registry) -> None:
     with pytest.raises(RegistryError, match="no champion yet"):
         registry.rollback(NAME)

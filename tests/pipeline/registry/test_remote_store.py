@@ -1,8 +1,12 @@
-"""A whole registry is copied through S3: to another folder, during a race, and after an interruption."""
+"""A whole registry is kept in a place: taken to another folder, during a race, and after an interruption.
+
+Each test with the fixture `url` runs twice, with a bucket and with a git remote.
+"""
 
 import json
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -12,11 +16,12 @@ import pytest
 from typer.testing import CliRunner
 
 from lambda_api.contract import example
-from pipeline import s3
 from pipeline.cli.registry import app
-from pipeline.errors import RaceLostError, RegistryError
-from pipeline.files import file_digest
+from pipeline.errors import ChampionRefusal, InputError, RaceLostError, RegistryError
+from pipeline.files import digest, file_digest
 from pipeline.registry import Registry, remote_store
+from pipeline.registry.git_ref import REF
+from pipeline.registry.place import open_place
 from pipeline.registry.remote_store import SyncResult, pull, push
 from tests.fixtures.aws import SECRET
 from tests.fixtures.registry import copy_registry
@@ -24,9 +29,13 @@ from tests.fixtures.registry import copy_registry
 NAME = "obesity_classifier"
 
 
-@pytest.fixture
-def url(registry_url: str) -> str:
-    return registry_url
+@pytest.fixture(params=["s3", "git"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a place that nothing was ever pushed to."""
+    if request.param == "s3":
+        return str(request.getfixturevalue("registry_url"))
+    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "remote.git"], check=True)
+    return f"git:{tmp_path}/remote.git"
 
 
 @pytest.fixture
@@ -47,14 +56,41 @@ def at(folder: Path) -> Registry:
     return Registry(f"sqlite:///{folder}/mlflow.db", who=lambda: "ada")
 
 
+def git(url: str, *arguments: str) -> bytes:
+    """What git prints in the repository at the address."""
+    folder = url.removeprefix("git:")
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=True).stdout
+
+
 def stored(url: str) -> dict[str, bytes]:
-    """Every object below the address, by key."""
+    """Every object that is kept there, by key."""
+    if url.startswith("git:"):
+        if not git(url, "for-each-ref", REF):
+            return {}
+        names = git(url, "ls-tree", "-r", "--name-only", REF).decode().split()
+        return {name: git(url, "cat-file", "blob", f"{REF}:{name}") for name in names}
     from botocore.session import get_session
 
     bucket = url.removeprefix("s3://").partition("/")[0]
     client = get_session().create_client("s3")
-    listed = client.list_objects_v2(Bucket=bucket).get("Contents", [])
-    return {item["Key"]: client.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed}
+    keys = [item["Key"] for item in client.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    return {key.removeprefix("registry/"): client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+
+def damage(url: str, key: str) -> None:
+    """Put other bytes where an object lies."""
+    with open_place(url) as place:
+        stored_object = place.get(key)
+        assert stored_object
+        if url.startswith("s3:"):
+            place.put(key, b"damaged", stored_object[1])
+            return
+    kept = {**stored(url), key: b"damaged"}
+    git(url, "update-ref", "-d", REF)
+    with open_place(url) as place:
+        for name, content in kept.items():
+            place.put(name, content, None)
+        place.put("state.json", kept["state.json"], None, list(kept))
 
 
 def said(registry: Registry) -> dict[int, tuple[str, tuple[str, ...]]]:
@@ -109,8 +145,8 @@ def test_a_version_registered_after_a_pull_keeps_its_artefacts_in_the_new_folder
 
 def test_the_portable_copy_names_no_folder_of_this_machine(first: Registry, url: str, tmp_path: Path) -> None:
     push(first.store, url)
-    listing = json.loads(stored(url)["registry/pieces/" + digest_path(stored(url)["registry/state.json"])])
-    database = stored(url)["registry/pieces/" + path_of(listing["database"])]
+    listing = json.loads(stored(url)["pieces/" + digest_path(stored(url)["state.json"])])
+    database = stored(url)["pieces/" + path_of(listing["database"])]
     copy = tmp_path / "copy.db"
     copy.write_bytes(database)
     with closing(sqlite3.connect(copy)) as connection:
@@ -141,6 +177,43 @@ def test_a_second_push_sends_only_what_is_new(first: Registry, url: str) -> None
     assert push(first.store, url) == SyncResult(sequence=2, files=1, changed=True)  # the database
 
 
+def test_a_git_ref_holds_what_the_newest_state_names_and_its_history_the_rest(first: Registry, tmp_path: Path) -> None:
+    url = f"git:{tmp_path}/remote.git"
+    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "remote.git"], check=True)
+    push(first.store, url)
+    before = stored(url)
+    first.promote(NAME, 1, "Production", expected=None)
+    push(first.store, url)
+    after = stored(url)
+    listing = json.loads(after["pieces/" + digest_path(after["state.json"])])
+    named = {listing["database"], *listing["artifacts"].values(), json.loads(after["state.json"])["listing"]}
+    assert after.keys() == {"state.json", *(f"pieces/{path_of(sha256)}" for sha256 in named)}
+    assert len(before.keys() - after.keys()) == 2  # the database and the listing that were replaced
+    assert set(git(url, "ls-tree", "-r", "--name-only", f"{REF}^").decode().split()) == before.keys()
+
+
+def test_a_push_that_would_move_the_champion_that_others_share_is_refused_without_the_word(
+    first: Registry, url: str, tmp_path: Path
+) -> None:
+    first.promote(NAME, 1, "Production", expected=None)
+    push(first.store, url)  # there was no champion to move
+    second = at(tmp_path / "second")
+    pull(second.store, url)
+    second.promote(NAME, 2, "Production", expected=1, why="mine is better")
+    before = stored(url)
+    moves = rf"the champion of {NAME} in {url}, .* is version 1, and this push would make it version 2: nothing was"
+    with pytest.raises(ChampionRefusal, match=moves) as refused:
+        push(second.store, url)
+    assert f"`pipeline registry push --move-champion {url}`" in str(refused.value)
+    assert refused.value.exit_code == 3
+    assert stored(url) == before
+    assert push(second.store, url, move_champion=True).sequence == 2
+    pull(first.store, url)
+    assert first.version(NAME, "champion").number == 2
+    first.set_alias(NAME, "liked", 1, expected=None)
+    assert push(first.store, url).sequence == 3  # moves another alias only
+
+
 def test_a_push_from_an_old_state_is_refused_and_succeeds_after_a_pull(
     first: Registry, url: str, tmp_path: Path
 ) -> None:
@@ -162,7 +235,7 @@ def test_a_push_from_an_old_state_is_refused_and_succeeds_after_a_pull(
     assert done.set_aside is not None
     assert "second" in text_of(done.set_aside)
     second.promote(NAME, 2, "Production", expected=1, why="second")
-    assert push(second.store, url).sequence == 3
+    assert push(second.store, url, move_champion=True).sequence == 3
     pull(first.store, url)
     assert [(move.why, move.moved_from, move.moved_to) for move in first.history(NAME)] == [
         ("first", None, 1),
@@ -201,7 +274,7 @@ def test_two_first_pushes_at_the_same_moment_do_not_overwrite_each_other(
     once_only = iter([True])
     with pytest.raises(RaceLostError):
         push(second.store, url, lambda *_: next(once_only, False) and push(first.store, url))
-    assert json.loads(stored(url)["registry/state.json"])["sequence"] == 1
+    assert json.loads(stored(url)["state.json"])["sequence"] == 1
 
 
 def test_an_interrupted_push_leaves_the_state_and_the_next_one_completes_it(
@@ -214,8 +287,7 @@ def test_an_interrupted_push_leaves_the_state_and_the_next_one_completes_it(
 
     with pytest.raises(KeyboardInterrupt):
         push(first.store, url, interrupted)
-    assert stored(url)
-    assert "registry/state.json" not in stored(url)
+    assert "state.json" not in stored(url)
     assert pull(at(tmp_path / "second").store, url) == SyncResult(sequence=0, files=0, changed=False)
     assert push(first.store, url).sequence == 1
     assert pull(at(tmp_path / "second").store, url).changed
@@ -229,7 +301,7 @@ def test_a_push_that_was_killed_after_its_last_write_counts_as_done(first: Regis
     assert push(first.store, url).sequence == 2
 
 
-def test_a_pull_leaves_unpushed_work_where_s3_has_nothing_newer(first: Registry, url: str) -> None:
+def test_a_pull_leaves_unpushed_work_where_nothing_is_newer(first: Registry, url: str) -> None:
     push(first.store, url)
     first.promote(NAME, 1, "Production", expected=None)
     assert pull(first.store, url) == SyncResult(sequence=1, files=0, changed=False)
@@ -249,11 +321,8 @@ def test_a_store_without_work_is_replaced_without_asking(
 
 def test_a_damaged_object_is_refused_and_the_registry_stays(first: Registry, url: str, tmp_path: Path) -> None:
     push(first.store, url)
-    bucket = s3.Bucket(url)
-    key = next(key for key in sorted(stored(url)) if "/pieces/" in key).removeprefix("registry/")
-    stored_object = bucket.get(key)
-    assert stored_object is not None
-    bucket.put(key, b"damaged", stored_object[1])
+    key = next(key for key in sorted(stored(url)) if key.startswith("pieces/"))
+    damage(url, key)
     with pytest.raises(RegistryError, match=f"{key} is damaged: restore an older version"):
         pull(at(tmp_path / "second").store, url)
     assert not (tmp_path / "second/mlflow.db").exists()
@@ -269,23 +338,26 @@ def test_a_damaged_object_is_refused_and_the_registry_stays(first: Registry, url
 def test_a_listing_that_names_files_elsewhere_is_refused(
     url: str, tmp_path: Path, listed: dict[str, object], message: str
 ) -> None:
-    bucket, text = s3.Bucket(url), json.dumps(listed).encode()
-    sha256 = remote_store.digest(text)
-    bucket.put(f"pieces/{path_of(sha256)}", text, None)
-    bucket.put("state.json", json.dumps({"format": 1, "sequence": 1, "listing": sha256}).encode(), None)
+    text = json.dumps(listed).encode()
+    key, state = f"pieces/{path_of(digest(text))}", {"format": 1, "sequence": 1, "listing": digest(text)}
+    with open_place(url) as place:
+        place.put(key, text, None)
+        place.put("state.json", json.dumps(state).encode(), None, [key])
     with pytest.raises(RegistryError, match=message):
         pull(at(tmp_path / "second").store, url)
 
 
 @pytest.mark.parametrize("state", [b"no json", b"[]", b"{}", b'{"format": 1, "sequence": 1}'])
 def test_an_object_that_is_not_a_state_is_refused(url: str, tmp_path: Path, state: bytes) -> None:
-    s3.Bucket(url).put("state.json", state, None)
+    with open_place(url) as place:
+        place.put("state.json", state, None, [])
     with pytest.raises(RegistryError, match="is not the state of a registry: restore an older version"):
         pull(at(tmp_path / "second").store, url)
 
 
 def test_a_state_of_a_newer_format_is_refused(url: str, tmp_path: Path) -> None:
-    s3.Bucket(url).put("state.json", b'{"format": 2}', None)
+    with open_place(url) as place:
+        place.put("state.json", b'{"format": 2}', None, [])
     with pytest.raises(RegistryError, match="newer version"):
         pull(at(tmp_path / "second").store, url)
 
@@ -318,7 +390,7 @@ def unknown_profile(monkeypatch: pytest.MonkeyPatch, aws_environment: str) -> No
     ],
 )
 def test_an_s3_that_cannot_be_used_says_what_to_do_and_no_secret(
-    url: str,
+    registry_url: str,
     aws_environment: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -327,29 +399,21 @@ def test_an_s3_that_cannot_be_used_says_what_to_do_and_no_secret(
 ) -> None:
     harm(monkeypatch, aws_environment)
     with pytest.raises(RegistryError, match=message) as refused:
-        pull(at(tmp_path).store, url)
+        pull(at(tmp_path).store, registry_url)
     assert SECRET not in str(refused.value)
     assert "AKIA" not in str(refused.value)
 
 
-@pytest.mark.usefixtures("url")
+@pytest.mark.usefixtures("aws_environment")
 def test_a_missing_bucket_says_so(first: Registry) -> None:
     with pytest.raises(RegistryError, match="there is no bucket nobody-has-it: create it"):
         push(first.store, "s3://nobody-has-it/registry")
 
 
-@pytest.mark.parametrize("place", ["bucket/prefix", "https://bucket", "s3://", f"s3://key:{SECRET}@bucket/prefix"])
-def test_an_address_that_is_none_is_refused_and_not_repeated(tmp_path: Path, place: str) -> None:
-    with pytest.raises(RegistryError, match="of a registry in S3 is s3://bucket/prefix") as refused:
-        pull(at(tmp_path).store, place)
-    assert SECRET not in str(refused.value)
-
-
-@pytest.mark.usefixtures("url")
 def test_nothing_to_push_and_a_server_are_refused(url: str, tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match=r"there is no registry .* to push: `pipeline register` makes one"):
         push(at(tmp_path).store, url)
-    with pytest.raises(RegistryError, match="is a server, which is not copied to S3: unset MLFLOW_TRACKING_URI"):
+    with pytest.raises(RegistryError, match="is a server, which keeps the registry itself: unset MLFLOW_TRACKING_URI"):
         push(Registry("http://user:hidden@127.0.0.1:9").store, url)
 
 
@@ -375,4 +439,22 @@ def test_the_commands_push_and_pull_what_the_environment_names(
     assert call("push", url) == f"state 1 of {url}: there is nothing new to push\n"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/new/mlflow.db")
     assert call("pull", url).startswith(f"state 1 of {url}: ")
-    assert call("pull", url) == f"state 1 of {url}: nothing was changed\n"
+    monkeypatch.setenv("REGISTRY_URL", url)
+    assert call("pull") == f"state 1 of {url}: nothing was changed\n"
+    at(tmp_path / "new").promote(NAME, 1, "Production", expected=None)
+    assert call("push") == f"state 2 of {url}: 1 file(s) put\n"
+    at(tmp_path / "new").promote(NAME, 2, "Production", expected=1)
+    assert isinstance(CliRunner().invoke(app, ["push"]).exception, ChampionRefusal)
+    assert call("push", "--move-champion") == f"state 3 of {url}: 1 file(s) put\n"
+
+
+@pytest.mark.parametrize("command", ["push", "pull"])
+def test_a_command_without_any_address_says_which_there_are(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("REGISTRY_URL", "MLFLOW_TRACKING_URI", "GITHUB_ACTIONS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    error = CliRunner().invoke(app, [command]).exception
+    assert isinstance(error, InputError)
+    assert "such as git:origin or s3://bucket/prefix, or set REGISTRY_URL" in str(error)

@@ -75,13 +75,13 @@ def test_a_server_registers_judges_promotes_hands_out_and_remembers_as_a_local_s
     assert (again.version, again.created, again.run_id) == (1, False, first.run_id)
 
     # The small records are labelled by the BMI rule, which no model is ahead of: the gate must refuse.
-    verdict = gate.run(result_of(small_layout, small_params), small_params, dry_run=True)
+    verdict = gate.judge(result_of(small_layout, small_params), small_params)
     assert (verdict.outcome, verdict.challenger, verdict.champion) == ("refused", 1, None)
     registry.promote(NAME, 1, "Production", expected=None, why="by hand")
-    assert gate.run(result_of(small_layout, small_params), small_params, dry_run=True).outcome == "unchanged"
+    assert gate.judge(result_of(small_layout, small_params), small_params).outcome == "kept"
 
     second = register(result_of(other_layout, other_params), other_params, 1)
-    verdict = gate.run(result_of(other_layout, other_params), other_params, dry_run=True)
+    verdict = gate.judge(result_of(other_layout, other_params), other_params)
     assert verdict.pairs
     assert (verdict.challenger, verdict.champion) == (second.version, 1) == (2, 1)
     assert verdict.pairs.total == read_json(other_layout.metrics, "")["out_of_fold"]["rows"]

@@ -13,146 +13,189 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from pipeline.intervals import newcombe, wilson
-from pipeline.report.comment import COMMENT_MARKER, LARGEST_BYTES, Links, comment, headline, unfolded
+from pipeline.report.answers import RecordAnswer
+from pipeline.report.comment import LARGEST_BYTES, comment, unfolded
 from pipeline.report.comparison import compare
-from pipeline.report.markdown import cell, code, folded, table, words
-from pipeline.report.snapshot import Answers, RecordAnswer, Snapshot
+from pipeline.report.context import RunContext
+from pipeline.report.markdown import COMMENT_MARKER, cell, code, folded, table, words
+from pipeline.report.snapshot import Snapshot
+from tests.fixtures.snapshots import (
+    BASE,
+    FLOORS_ONLY,
+    KEPT,
+    LEVELS,
+    PROMOTED,
+    PULL_REQUEST,
+    REFUSED,
+    answers,
+    data,
+    metrics,
+    parity,
+    share,
+    side,
+    this,
+)
 from tests.paths import expected
 
-LEVELS = ("Normal_Weight", "Obesity_Type_I")
-NOWHERE = Links()
-
-
-def share(value: float, width: float = 0.02, name: str = "accuracy") -> dict[str, float]:
-    return {name: value, f"{name}_low": value - width, f"{name}_high": value + width}
-
-
-def metrics(accuracy: float, people: float = 0.9) -> dict[str, Any]:
-    return {
-        "confidence": 0.95,
-        "out_of_fold": share(accuracy) | {"ece": 0.01},
-        "levels": {level: share(accuracy, 0.04, "recall") for level in LEVELS},
-        "slices": {"sex": {"Male": share(accuracy, 0.03)}},
-        "plausible_people": {"out_of_fold": share(people, 0.01, "agreement")},
-    }
-
-
-def data(rows: int = 100, source: str = "real", mean: float = 25.0) -> dict[str, Any]:
-    return {
-        "sha256": f"{rows:064d}",
-        "source": source,
-        "records": rows,
-        "levels": {LEVELS[0]: rows - 60, LEVELS[1]: 60},
-        "columns": {
-            "Age": {"mean": mean, "std": 5.0, "min": 14.0, "max": 60.0},
-            "SMOKE": {"no": rows - 10, "yes": 10},
-        },
-    }
-
-
-def parity(model: str, size: int = 200_000) -> dict[str, Any]:
-    compared = {"data": {"records": 100, "label_flips": 0, "max_probability_difference": 3.3e-16}}
-    return {"model_sha256": model * 64, "model_bytes": size, "nodes": 900, "trees": 50, "comparisons": compared}
-
-
-def side(name: str, accuracy: float, model: str, **changes: Any) -> Snapshot:
-    snapshot = Snapshot(
-        name=name,
-        params={"forest.n_estimators": 50, "forest.max_depth": None, "split.holdout": 0},
-        stages={"train": {"deps": [{"path": "x", "md5": "1"}], "params": {}}},
-        metrics=metrics(accuracy),
-        data=data(),
-        parity=parity(model),
-        confusion=Counter({(LEVELS[0], LEVELS[0]): 40, (LEVELS[1], LEVELS[1]): 60}),
-    )
-    return replace(snapshot, **changes)
-
-
-BASE = side("main", 0.90, "a")
-
-
-def answers(right: int, wrong: int) -> Answers:
-    """Records of the first level in fold 1, the first `right` of them answered rightly."""
-    predicted = [LEVELS[0]] * right + [LEVELS[1]] * wrong
-    return {(f"{place:064x}", LEVELS[0]): RecordAnswer("1", level) for place, level in enumerate(predicted)}
-
-
-def test_a_better_model_is_described_in_full() -> None:
-    this = side(
-        "this",
-        0.97,
-        "b",
-        params=BASE.params | {"forest.n_estimators": 80},
-        stages={"train": {"deps": [{"path": "x", "md5": "1"}], "params": {"n": 80}}},
-        confusion=Counter({(LEVELS[0], LEVELS[0]): 38, (LEVELS[0], LEVELS[1]): 2, (LEVELS[1], LEVELS[1]): 60}),
-        parity=parity("b", 300_000),
-    )
-    links = Links.of(
-        {
-            "GITHUB_SERVER_URL": "https://github.com",
-            "GITHUB_REPOSITORY": "o/r",
-            "GITHUB_RUN_ID": "7",
-            "GITHUB_SHA": "abc",
-        }
-    )
-    assert comment(compare(BASE, this), links) == expected("comment-better.md")
-
-
-def test_an_unchanged_model_is_described_in_short() -> None:
-    assert comment(compare(BASE, replace(BASE, name="this")), NOWHERE) == expected("comment-unchanged.md")
-
-
-GAINED = "accuracy, out of fold +0.0700 [+0.0417, +0.0983]"
-NEW = "🆕 Nothing to compare: "
-SAMPLE = side("this", 0.95, "b", data=data(source="sample"))
+NOWHERE, ON_GITHUB = RunContext(), RunContext.of(PULL_REQUEST)
+FORK = RunContext.of(PULL_REQUEST | {"HEAD_REPOSITORY": "ada/r"})
+PROVEN = replace(BASE, answers=answers(90, 10))
+BETTER = this(
+    0.97,
+    verdict=PROMOTED,
+    answers=answers(97, 3),
+    parity=parity("b", 300_000),
+    confusion=Counter({(LEVELS[0], LEVELS[0]): 38, (LEVELS[0], LEVELS[1]): 2, (LEVELS[1], LEVELS[1]): 60}),
+)
+STALE = ("train: forest in params.yaml is not what was locked", "train: models/model.onnx is not what was locked")
+SAMPLE = this(0.95, data=data(source="sample"), verdict=FLOORS_ONLY)
 
 
 @pytest.mark.parametrize(
-    ("base", "this", "line"),
+    ("base", "snapshot", "context", "name"),
     [
-        (BASE, side("this", 0.80, "b"), "❌ Worse than `main`: accuracy, out of fold -0.1000 [-0.1283, -0.0717]"),
+        (PROVEN, BETTER, ON_GITHUB, "comment-merge.md"),
+        (BASE, replace(BETTER, verdict=FLOORS_ONLY), ON_GITHUB, "comment-floors-only.md"),
+        (PROVEN, replace(BETTER, stale=STALE), FORK, "comment-fix-lock.md"),
+        (PROVEN, this(0.80, verdict=REFUSED, answers=answers(80, 20)), ON_GITHUB, "comment-do-not-merge.md"),
+    ],
+    ids=["MERGE", "FLOORS ONLY", "FIX LOCK", "DO NOT MERGE"],
+)
+def test_a_comment_word_for_word(base: Snapshot, snapshot: Snapshot, context: RunContext, name: str) -> None:
+    assert comment(compare(base, snapshot), context) == expected(name)
+
+
+SIGN = re.compile(r"[^\x00-\x7f▲▼·]")
+CONTEXTS = [NOWHERE, ON_GITHUB, FORK, *(RunContext.of(PULL_REQUEST | {"REPRODUCED": said}) for said in ("failure", ""))]
+
+
+@pytest.mark.parametrize("context", CONTEXTS, ids=["laptop", "pull request", "fork", "differed", "not reproduced"])
+@pytest.mark.parametrize("stale", [(), STALE], ids=["fresh", "stale"])
+@pytest.mark.parametrize("verdict", [None, PROMOTED, KEPT, FLOORS_ONLY, REFUSED])
+@pytest.mark.parametrize(
+    "snapshot",
+    [BETTER, this(0.91), this(0.80), this(0.97, metrics=metrics(0.97, people=0.8)), SAMPLE, side("this", 0.9, "b")],
+)
+def test_a_comment_has_one_sign_in_its_first_line_and_never_says_passed(
+    snapshot: Snapshot, verdict: dict[str, Any] | None, stale: tuple[str, ...], context: RunContext
+) -> None:
+    for base in (PROVEN, BASE, None):
+        text = comment(compare(base, replace(snapshot, verdict=verdict, stale=stale)), context)
+        assert len(SIGN.findall(text)) == 1
+        assert re.match(r"## (✅ MERGE|🔧 FIX LOCK|⛔ DO NOT MERGE|🟡 FLOORS ONLY): \*\*", text)
+        assert "passed" not in text
+        assert "> [!" not in text
+
+
+def notes(snapshot: Snapshot, base: Snapshot | None = PROVEN, context: RunContext = ON_GITHUB) -> str:
+    """What stands between the first line and the figures."""
+    text = comment(compare(base, snapshot), context)
+    return text[text.index("\n\n") + 2 : text.index("\n\n|  |")]
+
+
+def test_what_the_gate_says_and_how_the_model_is_beside_its_base_are_two_sentences() -> None:
+    assert notes(BETTER) == "The gate says: Promoted: better than the champion. Better than `main (aaaaaaaa)`."
+    other = replace(BETTER, verdict=PROMOTED | {"challenger_sha256": "c" * 64})
+    assert notes(other) == "Better than `main (aaaaaaaa)`.\n\nNot proven here: the gate has not judged this model."
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "sentence"),
+    [
+        (this(0.80), "Worse than `main (aaaaaaaa)`."),
+        (this(0.91), "No difference from `main (aaaaaaaa)` beyond noise."),
         (
-            BASE,
-            side("this", 0.91, "b"),
-            "🟰 No difference beyond noise from `main`: accuracy, out of fold +0.0100 [-0.0183, +0.0383]",
+            this(0.97, metrics=metrics(0.97, people=0.8)),
+            "Better than `main (aaaaaaaa)` in one figure and worse in another.",
         ),
-        (
-            BASE,
-            side("this", 0.97, "b", metrics=metrics(0.97, people=0.8)),
-            f"⚠️ Better and worse than `main`: {GAINED}; but plausible people -0.1000 [-0.1141, -0.0859]",
-        ),
-        (None, BASE, NEW + "there is no commit before this one, everything is new"),
-        (replace(BASE, metrics=None), BASE, NEW + "`main` has no reports, everything is new"),
-        (BASE, replace(BASE, metrics=None), NEW + "there are no reports here, `dvc repro` makes them"),
-        (BASE, SAMPLE, "⚠️ Not comparable with `main`: this model was made from sample data, that one from real data"),
+        (replace(BASE, name="this"), "The same model and figures as `main (aaaaaaaa)`."),
+        (SAMPLE, "This model was made from sample data, that of `main (aaaaaaaa)` from real data."),
     ],
 )
-def test_the_first_line_is_the_verdict(base: Snapshot | None, this: Snapshot, line: str) -> None:
-    comparison = compare(base, this)
-    assert headline(comparison) == line
-    assert comment(comparison, NOWHERE).splitlines()[0] == f"## {line}"
+def test_a_model_beside_its_base(snapshot: Snapshot, sentence: str) -> None:
+    assert sentence in notes(snapshot, BASE)
 
 
-def verdict(outcome: str, model: str) -> dict[str, object]:
-    reason = {"name": "collected rows", "ok": False, "value": 0.81, "needed": ">= 0.95", "text": "0.81 < 0.95"}
-    return {"outcome": outcome, "challenger_sha256": model * 64, "text": "Refused: it is worse", "reasons": [reason]}
+@pytest.mark.parametrize(
+    ("base", "snapshot", "sentence"),
+    [
+        (None, BETTER, "there is no commit before this one."),
+        (replace(BASE, metrics=None), BETTER, "`main (aaaaaaaa)` has no reports."),
+        (BASE, replace(BASE, metrics=None), "there are no reports here."),
+    ],
+)
+def test_where_there_is_nothing_to_compare_with_it_says_why(
+    base: Snapshot | None, snapshot: Snapshot, sentence: str
+) -> None:
+    assert f"Nothing to compare with: {sentence}" in comment(compare(base, snapshot), ON_GITHUB)
 
 
-def test_the_gates_verdict_comes_first_if_it_is_about_this_model() -> None:
-    refused = compare(BASE, side("this", 0.80, "b", verdict=verdict("refused", "b")))
-    assert headline(refused).startswith("⛔ Gate: refused. ❌ Worse than `main`: ")
-    text = comment(refused, NOWHERE)
-    assert "The gate says: Refused: it is worse" in text
-    assert "| collected rows | 0.81 | `>= 0.95` | **no** | `0.81 < 0.95` |" in text
-    stranger = compare(BASE, side("this", 0.80, "b", verdict=verdict("refused", "c")))
-    assert headline(stranger).startswith("❌ Worse than `main`: ")
-    assert "Gate" not in comment(stranger, NOWHERE)
+@pytest.mark.parametrize(
+    ("base", "snapshot", "context", "proofs"),
+    [
+        (PROVEN, BETTER, ON_GITHUB, []),
+        (PROVEN, replace(BETTER, verdict=FLOORS_ONLY), ON_GITHUB, ["no champion was asked"]),
+        (
+            BASE,
+            SAMPLE,
+            RunContext.of(PULL_REQUEST | {"REPRODUCED": ""}),
+            [
+                "no champion was asked",
+                "`dvc.lock` was not checked, because the sample was used",
+                "two runs were not compared",
+            ],
+        ),
+        (
+            BASE,
+            BETTER,
+            ON_GITHUB,
+            ["small differences from `main` may be missed, because its answers to these records are not here"],
+        ),
+        (PROVEN, BETTER, NOWHERE, []),
+    ],
+    ids=["all was proven", "no champion", "sample", "no answers", "a laptop compares no two runs"],
+)
+def test_each_proof_that_did_not_happen_is_named_in_one_line(
+    base: Snapshot, snapshot: Snapshot, context: RunContext, proofs: list[str]
+) -> None:
+    said = re.findall(r"^Not proven here: (.*)\.$", notes(snapshot, base, context), flags=re.MULTILINE)
+    assert said == (["; ".join(proofs)] if proofs else [])
 
 
-def test_a_model_that_is_not_comparable_shows_its_own_figures_and_a_warning() -> None:
+def test_where_two_runs_agree_the_base_is_what_was_not_reproduced() -> None:
+    sentence = "`main` made another model of the same code, data and parameters; two runs here made the same bytes."
+    assert sentence in notes(side("this", 0.97, "b", verdict=PROMOTED, answers=answers(97, 3)))
+
+
+def test_a_stale_lock_is_described_once_in_the_first_line_and_in_full_behind_a_click() -> None:
+    text = comment(compare(PROVEN, replace(BETTER, stale=STALE)), ON_GITHUB)
+    assert (
+        "<details><summary>dvc.lock is stale: 2 differences from what the code makes</summary>\n\n"
+        "- train: forest in params.yaml is not what was locked\n- train: models/model.onnx is not what was locked\n"
+    ) in text
+    other = comment(compare(PROVEN, replace(BETTER, model_file_sha256="c" * 64)), NOWHERE)
+    assert other.startswith("## 🔧 FIX LOCK: ")
+    assert "- models/model.onnx is not the model that the reports describe" in other
+
+
+def test_the_gates_reasons_are_a_table_behind_a_click() -> None:
+    text = comment(compare(PROVEN, this(0.80, verdict=REFUSED)), ON_GITHUB)
+    assert "<summary>The gate's reasons: 2 against it</summary>" in text
+    assert "| collected rows | 0.81 | `>= 0.95` | **no** | collected rows 0.8100 < 0.95 |" in text
+
+
+def test_the_foot_names_the_pushed_commit_and_the_run() -> None:
+    foot = comment(compare(PROVEN, BETTER), ON_GITHUB).splitlines()[-3]
+    run = "https://github.com/o/r/actions/runs/7"
+    assert foot == (
+        f"[`12345678`](https://github.com/o/r/commit/{'12345678' * 5}) · [run]({run}) · "
+        f"[model and reports]({run}#artifacts)"
+    )
+
+
+def test_a_model_that_is_not_comparable_shows_its_own_figures() -> None:
     text = comment(compare(BASE, SAMPLE), NOWHERE)
     assert "| accuracy, out of fold | 0.9500 | [0.9300, 0.9700] |" in text
-    assert "> Made from the embedded sample of invented people" in text
 
 
 def test_a_slice_and_a_level_on_one_side_only_are_said_to_be_new_or_gone() -> None:
@@ -177,7 +220,7 @@ def test_paired_answers_find_a_difference_that_two_intervals_do_not() -> None:
     assert comparison.outcome == "better"
     text = comment(comparison, NOWHERE)
     assert "| accuracy, out of fold | 0.9000 | 0.9200 | +0.0600 | [+0.0093, +0.1084] paired, 100 | ▲ better |" in text
-    assert "Paired: on the same 100 records, answered by both out of fold." in text
+    assert "Paired: on the same 100 records." in text
 
 
 def test_a_lower_calibration_error_would_be_better() -> None:
@@ -212,7 +255,7 @@ def test_records_added_removed_and_changed_are_counted_by_their_keys() -> None:
     text = comment(compare(replace(BASE, answers=old), this), NOWHERE)
     assert "<summary>Data: 1 records added, 1 removed, 1 with another level</summary>" in text
     assert "1 records are as they were." in text
-    head = text[: text.index("|  | base")]
+    head = text[: text.index("|  | main")]
     sentence = (
         "1 records added, 1 removed, 1 with another level. Of the added, 1 (100.0%) are answered right out of fold."
     )
@@ -227,19 +270,6 @@ def test_the_same_records_are_no_change_of_data() -> None:
     assert "The data changed" not in text
 
 
-def test_warnings_stand_before_the_figures() -> None:
-    this = side(
-        "this", 0.92, "b", stale=("train: pipeline/model/train.py is not what was locked",), model_file_sha256="c" * 64
-    )
-    text = comment(compare(BASE, this), NOWHERE)
-    head = text[: text.index("|  | base")]
-    assert "> `dvc.lock` is stale" in head
-    assert "> - train: pipeline/model/train.py is not what was locked" in head
-    assert "`models/model.onnx` is not the model that the reports describe" in head
-    assert "> Not reproducible: the same code, data and parameters made another model." in head
-    assert "> [!" not in comment(compare(BASE, replace(BASE, name="this")), NOWHERE)
-
-
 def test_what_a_package_weighs_and_costs_is_shown_where_one_was_built() -> None:
     package = {"arch": "arm64", "unzipped_bytes": 85_000_000, "zipped_bytes": 24_000_000, "model_sha256": "a"}
     package |= {"prediction_ms": 0.144, "usd_per_million_lambda": 0.22, "usd_per_million": 1.5, "unknown": "|"}
@@ -248,7 +278,7 @@ def test_what_a_package_weighs_and_costs_is_shown_where_one_was_built() -> None:
         """\
 <details><summary>Size of model and package, cost: 200 kB, 1.50 USD a million predictions</summary>
 
-|  | base | this |
+|  | main | this |
 | --- | ---: | ---: |
 | model.onnx, bytes | 200,000 | 200,000 |
 | nodes | 900 | 900 |
@@ -350,7 +380,7 @@ def test_a_comment_fits_githubs_limit_and_says_what_it_leaves_out() -> None:
     names = [f"level{place:05d}{'|' * 60}" for place in range(300)]
     levels = {name: share(0.5, 0.1, "recall") for name in names}
     huge_metrics = metrics(0.97) | {"levels": levels, "slices": {f"s{place}": levels for place in range(3)}}
-    this = side(
+    snapshot = side(
         "this",
         0.97,
         "b",
@@ -359,16 +389,15 @@ def test_a_comment_fits_githubs_limit_and_says_what_it_leaves_out() -> None:
         stale=tuple(huge(500, "")),
         confusion=Counter({(one, other): 7 for one in names for other in names}),
     )
-    text = comment(compare(replace(BASE, params=huge(2000, "ü")), this), NOWHERE)
+    text = comment(compare(replace(BASE, params=huge(2000, "ü")), snapshot), NOWHERE)
     assert len(text.encode()) <= LARGEST_BYTES
-    assert text.startswith("## ✅ Better than `main`")
-    assert text.count("\n> - key") == 20
+    assert text.startswith("## 🔧 FIX LOCK: ")
+    assert text.count("\n- key") == 20
+    assert "\n- 480 more\n" in text
     assert "<summary>Parameters: 2000 changed</summary>" in text
     assert "(+1940 more rows)" in text
     assert "Confusion matrix" not in text
-    assert text.endswith(
-        f"1 of 7 details are left out: the comment would be too long.\n\nCompared with `main`\n\n{COMMENT_MARKER}\n"
-    )
+    assert text.endswith(f"1 of 8 details are left out: the comment would be too long.\n\n{COMMENT_MARKER}\n")
 
 
 def test_the_same_comparison_makes_the_same_text() -> None:

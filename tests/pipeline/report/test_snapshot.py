@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,47 +14,26 @@ from typer.testing import CliRunner
 
 from pipeline.cli.main import app
 from pipeline.errors import InputError, ModelFileError
-from pipeline.repo import default_base
-from pipeline.report import comparison
-from pipeline.report.snapshot import RecordAnswer, of_revision, of_tree
+from pipeline.files import CHAMPION_FOLDER
+from pipeline.report.answers import RecordAnswer
+from pipeline.report.base import against
+from pipeline.report.snapshot import of_revision, of_tree
 from tests.fixtures.project import Project
+from tests.fixtures.repository import away_from_github, begin, commit, git, write
 
 METRICS = {"confidence": 0.95, "out_of_fold": {"accuracy": 0.5}}
 ANSWERS = "record,fold,actual,predicted,confidence\n1,0,A,A,0.9\n2,1,A,B,0.8\n"
 
 
-def git(root: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=ada", "-c", "user.email=ada@example.org", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=root, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
-
-
-def write(root: Path, **files: str) -> None:
-    for name, text in files.items():
-        path = root / name.replace("__", "/").replace("_json", ".json").replace("_yaml", ".yaml").replace(
-            "_csv", ".csv"
-        )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-
-
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with one commit on main, which holds reports."""
-    for name in ("GITHUB_BASE_REF", "GITHUB_SERVER_URL"):
-        monkeypatch.delenv(name, raising=False)
-    root = tmp_path / "repository"
-    root.mkdir()
-    git(root, "init", "-q", "-b", "main")
-    write(root, reports__metrics_json=json.dumps(METRICS), params_yaml="forest: {trees: 5, depth: null}\n")
-    commit(root)
-    return root
-
-
-def commit(root: Path) -> str:
-    git(root, "add", "-A")
-    git(root, "commit", "-q", "--allow-empty", "-m", "x")
-    return git(root, "rev-parse", "HEAD")
+    away_from_github(monkeypatch)
+    return begin(
+        tmp_path / "repository",
+        reports__metrics_json=json.dumps(METRICS),
+        params_yaml="forest: {trees: 5, depth: null}\n",
+    )
 
 
 def test_a_revision_is_read_as_it_was_committed_whatever_lies_here_now(repository: Path) -> None:
@@ -81,7 +61,6 @@ def test_a_revision_that_is_none_is_refused(repository: Path, rev: str) -> None:
 def test_a_folder_without_git_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no commit"):
         of_revision(tmp_path, "HEAD")
-    assert default_base(tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -115,35 +94,6 @@ def test_a_package_counts_only_if_it_holds_this_model(repository: Path) -> None:
     assert of_tree(repository).package == {"model_sha256": "a"}
     write(repository, build__package_json='{"model_sha256": "b"}')
     assert of_tree(repository).package is None
-
-
-def test_on_main_the_base_is_head_while_anything_was_changed_else_the_commit_before(repository: Path) -> None:
-    first = git(repository, "rev-parse", "HEAD")
-    assert default_base(repository) is None
-    write(repository, params_yaml="a: 1\n")
-    assert default_base(repository) == first
-    commit(repository)
-    assert default_base(repository) == first
-
-
-def test_on_a_branch_the_base_is_where_it_left_main(repository: Path) -> None:
-    first = git(repository, "rev-parse", "HEAD")
-    git(repository, "checkout", "-q", "-b", "mine")
-    commit(repository)
-    commit(repository)
-    assert default_base(repository) == first
-
-
-def test_in_a_pull_request_the_base_is_where_it_left_its_target(
-    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    git(repository, "checkout", "-q", "-b", "release/1")
-    left = commit(repository)
-    git(repository, "clone", "-q", str(repository), str(tmp_path / "clone"))
-    git(tmp_path / "clone", "checkout", "-q", "--detach")
-    commit(tmp_path / "clone")
-    monkeypatch.setenv("GITHUB_BASE_REF", "release/1")
-    assert default_base(tmp_path / "clone") == left
 
 
 LOCK = """\
@@ -185,6 +135,28 @@ def test_a_lock_that_is_not_of_the_files_here_is_stale(
     assert of_tree(repository).stale == stale
 
 
+@pytest.mark.parametrize(
+    ("change", "stale"),
+    [
+        ({}, ()),
+        ({"code.py": "print(2)"}, ("train: code.py is not what was locked",)),
+        ({"params.yaml": "forest: {trees: 6, depth: null}"}, ("train: forest in params.yaml is not what was locked",)),
+        ({"reports/metrics.json": "{}"}, ("train: reports/metrics.json is not what was locked",)),
+    ],
+)
+def test_a_lock_that_is_not_of_the_files_in_its_commit_is_stale_there(
+    repository: Path, change: dict[str, str], stale: tuple[str, ...]
+) -> None:
+    text = json.dumps(METRICS)
+    lock = LOCK.format(md5=md5("print(1)"), out=md5(text)).replace("deps: [", "deps: [{path: folder, md5: 1.dir}, ")
+    files = {"code.py": "print(1)", "params.yaml": "forest: {trees: 5, depth: null}", "dvc.lock": lock}
+    for name, content in (files | {"folder/code.py": "", "reports/metrics.json": text} | change).items():
+        (repository / name).parent.mkdir(exist_ok=True)
+        (repository / name).write_text(content, encoding="utf-8")
+    commit(repository)
+    assert of_revision(repository, "HEAD").stale == stale
+
+
 def test_two_commits_of_a_project_are_compared_by_the_command(trained_project: Path, tmp_path: Path) -> None:
     root = tmp_path / "project"
     shutil.copytree(trained_project, root, symlinks=True)
@@ -193,12 +165,15 @@ def test_two_commits_of_a_project_are_compared_by_the_command(trained_project: P
     first = commit(root)
     unchanged = project.run("report", "--against", "main", "--refuse-worse")
     assert unchanged.returncode == 0
-    assert unchanged.stdout.startswith(
-        f"## ✅ Gate: passed. 🟰 Unchanged: the model and all figures of `main ({first[:8]})`\n"
+    assert re.match(
+        r"## 🟡 FLOORS ONLY: \*\*\d\d\.\d\d% \[.*\]\*\* accuracy on records .*; there is no champion yet",
+        unchanged.stdout,
     )
+    assert f"The same model and figures as `main ({first[:8]})`." in unchanged.stdout
     project.set_params(forest={"n_estimators": 1, "max_features": 1})
     stale = project.run("report", "--against", "main")
-    assert "> - train: forest in params.yaml is not what was locked" in stale.stdout
+    assert stale.stdout.startswith("## 🔧 FIX LOCK: ")
+    assert "- train: forest in params.yaml is not what was locked" in stale.stdout
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # dvc.yaml says `python`
     command = [sys.executable, "-m", "dvc", "repro", "-q"]
     again = subprocess.run(
@@ -208,16 +183,19 @@ def test_two_commits_of_a_project_are_compared_by_the_command(trained_project: P
     worse = project.run("report", "--against", "auto", "--out", "build/report.md", "--refuse-worse")
     assert worse.returncode == 3
     text = (root / "build/report.md").read_text(encoding="utf-8")
-    assert text.startswith(f"## ❌ Worse than `{first[:8]}`: accuracy, out of fold -0.")
+    assert re.match(r"## ⛔ DO NOT MERGE: \*\*-\d+\.\d\d points \[-.*\] against main\*\* in ", text)
+    assert f"Worse than `main ({first[:8]})`." in text
     assert " paired, 600 | ▼ worse |" in text  # DVC's cache still has what the first commit answered
     assert "| `forest.n_estimators` | `20` | `1` |" in text
-    assert "dvc.lock` is stale" not in text
+    assert "dvc.lock is stale" not in text
     git(root, "config", "core.quotepath", "off")
     second = commit(root)
-    change = comparison.against(first, root=root)
+    change = against(first, root=root)
     assert (change.outcome, change.model.base == change.model.this, second != first) == ("worse", False, True)
     shutil.rmtree(root / ".dvc/cache")
-    assert comparison.against(first, root=root).paired is None
+    assert against(first, root=root).paired == 600  # it is the champion, whose graphs are here
+    shutil.rmtree(root / CHAMPION_FOLDER)
+    assert against(first, root=root).paired is None
 
 
 @pytest.mark.parametrize("words", [("--out", "x.md"), ("--refuse-worse",)])

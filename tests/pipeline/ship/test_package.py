@@ -144,6 +144,7 @@ def test_the_champion_is_packaged_from_the_registry_alone(
     )
     register(result_of(small_layout, small_params), small_params, jobs=1, registry=registry)
     registry.promote(NAME, 1, "Production", expected=None, why="first of all")
+    registry.refuse(NAME, 1, champion=2, why="judged again against its successor")
 
     manifest = package_registered(registry, NAME, out=tmp_path / "out")
 

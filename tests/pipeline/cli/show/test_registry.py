@@ -17,17 +17,17 @@ def lines(shown: RenderableType) -> list[str]:
 def test_a_verdict_shows_every_reason_in_words_and_what_was_decided() -> None:
     reasons = (
         Reason("not worse", ok=True, value=-0.0021, needed="> -0.0100", text="sure [enough]"),
-        Reason("gain", ok=False, value=None, needed="something", text="nothing gained"),
+        Reason("plausible people", ok=False, value=0.5, needed=">= 0.85", text="0.5 < 0.85"),
         Reason("collected rows", ok=None, value=None, needed=">= 0.95", text="not measurable"),
     )
-    refused = Verdict("refused", "Refused: nothing gained", reasons, 2, 1, "b", "a", Pairs(3, 3, 100), 0.0, -0.0021)
+    refused = Verdict("refused", False, "Refused: 0.5 < 0.85", reasons, 2, 1, "b", "a", Pairs(3, 3, 100))
     assert [" ".join(line.split()) for line in lines(show_registry.verdict(refused))] == [
         "version 2 against champion version 1",
         "holds in words",
         "yes sure [enough]",
-        "NO nothing gained",
+        "NO 0.5 < 0.85",
         "- not measurable",
-        "Refused: nothing gained",
+        "Refused: 0.5 < 0.85",
     ]
 
 
@@ -61,6 +61,7 @@ def test_a_history_says_in_words_what_moved() -> None:
         Move(1, moment, "Ada", "first", "promotion", 1, None, 1),
         Move(2, moment, "Ada", "alarms", "rollback", 1, 2, 1),
         Move(3, moment, "Bo", "", "stage", 2, "Archived", "None"),
+        Move(4, moment, "Bo", "worse", "refusal", 2, 1, 2),
     )
     assert lines(show_registry.history("m", moves)) == [
         "m",
@@ -68,4 +69,5 @@ def test_a_history_says_in_words_what_moved() -> None:
         "  1   2026-11-23 14:37   Ada   promotion: - -> 1             first",
         "  2   2026-11-23 14:37   Ada   rollback: 2 -> 1              alarms",
         "  3   2026-11-23 14:37   Bo    version 2: Archived -> None",
+        "  4   2026-11-23 14:37   Bo    refusal: 1 -> 2               worse",
     ]
