@@ -60,7 +60,9 @@ def group(said: Any, contexts: Mapping[str, Any], key: str = "concurrency") -> G
 def groups(workflow: Workflow, contexts: Mapping[str, Any]) -> dict[str, Group | None]:
     """The groups of a workflow file for one event: its own under "", and each job's under its name."""
     own = {"": group(workflow.get("concurrency"), contexts)}
-    return own | {name: group(job.get("concurrency"), contexts, "job concurrency") for name, job in workflow["jobs"].items()}
+    return own | {
+        name: group(job.get("concurrency"), contexts, "job concurrency") for name, job in workflow["jobs"].items()
+    }
 
 
 @dataclass

@@ -2,21 +2,19 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.front import Front, listening
-from tests.fakes.github import REPOSITORY
+from tests.fakes.git_host import GitHost, serving_git
+from tests.fakes.github import BOT, REPOSITORY, TOKEN, FakeGitHub, pull, serving
+from tests.fakes.github.answers import RefusedError, answer
 from tests.fakes.origin import Origin
 from tests.fakes.ran import Ran
 from tests.fakes.repository_settings import RepositorySettings
 from tests.fakes.run import Order, Run
 from tests.fakes.workflow_rules import read, starts, triggers
-
-BOT = "github-actions[bot]"
-NEVER_ASKED = ("workflow_run", "workflow_dispatch", "schedule")
-"""Events whose workflow is always the default branch's, or that no filter of branches concerns."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,13 @@ class Events:
     # ---- what people and GitHub do -----------------------------------------------------------------------------------
 
     def push(
-        self, workflow: str = "retrain", *, branch: str = "main", actor: str = "somebody", api: str = "", **variables: str
+        self,
+        workflow: str = "retrain",
+        *,
+        branch: str = "main",
+        actor: str = "somebody",
+        github: FakeGitHub | None = None,
+        **variables: str,
     ) -> Ran:
         """Push HEAD of the person's clone to a branch, and run one of the workflows that this starts."""
         before = self.origin.head(branch)
@@ -67,7 +71,7 @@ class Events:
         event = {"ref": f"refs/heads/{branch}", "before": before or "0" * 40, "after": sha, "deleted": False}
         changed = self.origin.changed(before, sha) if before else None
         order = Order(workflow, "push", event, f"refs/heads/{branch}", sha, actor)
-        return self._if_started(order, branch, changed, "", api, variables)
+        return self._if_started(order, branch, changed, "", github, variables)
 
     def dispatch(
         self,
@@ -76,7 +80,7 @@ class Events:
         *,
         branch: str = "main",
         actor: str = "somebody",
-        api: str = "",
+        github: FakeGitHub | None = None,
         **variables: str,
     ) -> Ran:
         """Start a workflow by hand, or with `gh workflow run`, on a branch."""
@@ -85,12 +89,12 @@ class Events:
         sha = self.origin.head(branch)
         event = {"inputs": dict(inputs or {}), "ref": f"refs/heads/{branch}"}
         order = Order(workflow, "workflow_dispatch", event, f"refs/heads/{branch}", sha, actor)
-        return self._start(order, api, variables)
+        return self._start(order, github, variables)
 
-    def schedule(self, workflow: str, *, api: str = "", **variables: str) -> Ran:
+    def schedule(self, workflow: str, *, github: FakeGitHub | None = None, **variables: str) -> Ran:
         """The time has come."""
         order = Order(workflow, "schedule", {"schedule": "* * * * *"}, "refs/heads/main", self.origin.head("main"))
-        return self._if_started(order, "main", None, "", api, variables)
+        return self._if_started(order, "main", None, "", github, variables)
 
     def pull_request(
         self,
@@ -101,7 +105,7 @@ class Events:
         repository: str = REPOSITORY,
         actor: str = "somebody",
         action: str = "synchronize",
-        api: str = "",
+        github: FakeGitHub | None = None,
         **variables: str,
     ) -> Ran:
         """Push HEAD to the branch of a pull request into main, of this repository or of a fork.
@@ -109,19 +113,22 @@ class Events:
         The base that GitHub names is main's head of the first time; what is checked out is the merge with today's main.
         """
         fork = repository != REPOSITORY
-        sha = self.send(f"{repository.split('/')[0]}-{branch}" if fork else branch)
+        sha = self.send(f"{repository.split('/', maxsplit=1)[0]}-{branch}" if fork else branch)
         self.origin.git("update-ref", f"refs/pull/{number}/head", sha)
         merge = self.origin.merge(number, "main")
         if not merge:
             return Ran(workflow, refused=f"refs/pull/{number}/merge: this branch has conflicts with main")
         head = {"sha": sha, "ref": branch, "repo": {"full_name": repository, "fork": fork, "id": 33 if fork else 22}}
-        head["label"] = f"{repository.split('/')[0]}:{branch}"
+        head["label"] = f"{repository.split('/', maxsplit=1)[0]}:{branch}"
+        if github:
+            others = [item for item in github.pulls if item["number"] != number]
+            github.pulls[:] = [*others, pull(number, repository.split("/", maxsplit=1)[0], sha, branch=branch)]
         base = {"sha": self._base(number), "ref": "main", "repo": {"full_name": REPOSITORY}}
         request = {"number": number, "base": base, "head": head, "user": {"login": actor}, "merge_commit_sha": merge}
         event = {"action": action, "number": number, "pull_request": request}
         order = Order(workflow, "pull_request", event, f"refs/pull/{number}/merge", merge, actor, fork, "main", branch)
         changed = self.origin.changed(self.origin.head("main"), sha, since_they_parted=True)
-        return self._if_started(order, "main", changed, action, api, variables)
+        return self._if_started(order, "main", changed, action, github, variables)
 
     def _base(self, number: int) -> str:
         """Main's head when the pull request was opened; `pull_request.base.sha` stays behind when main moves on.
@@ -134,7 +141,9 @@ class Events:
             path.write_text(self.origin.head("main"), encoding="utf-8")
         return path.read_text(encoding="utf-8")
 
-    def merge_group(self, workflow: str = "pull-request", *, number: int = 7, api: str = "", **variables: str) -> Ran:
+    def merge_group(
+        self, workflow: str = "pull-request", *, number: int = 7, github: FakeGitHub | None = None, **variables: str
+    ) -> Ran:
         """A pull request enters the merge queue: its commit is merged with main on a branch of the queue's own."""
         sha, main = self.origin.merge(number, "main"), self.origin.head("main")
         ref = f"refs/heads/gh-readonly-queue/main/pr-{number}-{main}"
@@ -142,9 +151,9 @@ class Events:
         group = {"head_sha": sha, "head_ref": ref, "base_sha": main, "base_ref": "refs/heads/main"}
         event = {"action": "checks_requested", "merge_group": group}
         order = Order(workflow, "merge_group", event, ref, sha, "github-merge-queue[bot]")
-        return self._if_started(order, "main", None, "checks_requested", api, variables)
+        return self._if_started(order, "main", None, "checks_requested", github, variables)
 
-    def workflow_run(self, workflow: str, of: Ran, *, api: str = "", **variables: str) -> Ran:
+    def workflow_run(self, workflow: str, of: Ran, *, github: FakeGitHub | None = None, **variables: str) -> Ran:
         """A run has ended; the workflow that waits for it runs from the default branch, with all that main may."""
         request = of.event.get("pull_request")
         repository = request["head"]["repo"] if request else {"full_name": REPOSITORY, "id": 22}
@@ -169,14 +178,21 @@ class Events:
         waited = triggers(self._workflow(workflow, self.origin.head("main"))).get("workflow_run", {})
         if of.github["workflow"] not in waited.get("workflows", ()):
             return Ran(workflow, refused=f"{workflow}.yml does not wait for {of.github['workflow']}")
-        return self.act("workflow_run", workflow, {"action": "completed", "workflow_run": run}, api, **variables)
+        return self.act("workflow_run", workflow, {"action": "completed", "workflow_run": run}, github, **variables)
 
-    def act(self, event_name: str, workflow: str, event: Mapping[str, Any], api: str = "", **variables: str) -> Ran:
-        """Any other event, whose workflow is the default branch's; GitHub's API is at the address `api`."""
+    def act(
+        self,
+        event_name: str,
+        workflow: str,
+        event: Mapping[str, Any],
+        github: FakeGitHub | None = None,
+        **variables: str,
+    ) -> Ran:
+        """Any other event, whose workflow is the default branch's; `github` answers what its jobs ask."""
         order = Order(workflow, event_name, event, "refs/heads/main", self.origin.head("main"))
-        return self._if_started(order, "main", None, str(event.get("action", "")), api, variables)
+        return self._if_started(order, "main", None, str(event.get("action", "")), github, variables)
 
-    def rerun(self, ran: Ran, *, failed_only: bool = True, api: str = "", **variables: str) -> Ran:
+    def rerun(self, ran: Ran, *, failed_only: bool = True, github: FakeGitHub | None = None, **variables: str) -> Ran:
         """Somebody clicks "Re-run failed jobs", or all: the same commit, workflow file and event as before."""
         request = ran.event.get("pull_request")
         order = Order(
@@ -191,7 +207,7 @@ class Events:
             ran.github["head_ref"],
         )
         earlier = ran if failed_only else replace(ran, all_jobs=())
-        return self._start(order, api, variables, earlier)
+        return self._start(order, github, variables, earlier)
 
     # ---- what GitHub makes of it -------------------------------------------------------------------------------------
 
@@ -209,32 +225,30 @@ class Events:
         by_github = self.settings.fork and scheduled and workflow not in self.settings.enabled
         return workflow in self.settings.disabled or by_github
 
-    def refuse_dispatch(self, file: str, ref: str, inputs: Mapping[str, str]) -> str:
-        """Why GitHub answers 422 to a dispatch, or nothing.
-
-        https://github.com/benc-uk/workflow-dispatch/issues/72 and #65; inputs: github/docs, "Create a workflow dispatch event".
-        """
-        workflow, branch = file.removesuffix(".yml"), ref.removeprefix("refs/heads/")
-        if not self.origin.head(branch):
-            return f"No ref found for: {ref}"
-        if self.disabled(workflow):
-            return "Cannot trigger a 'workflow_dispatch' on a disabled workflow"
-        trigger = triggers(self._workflow(workflow, self.origin.head(branch))).get("workflow_dispatch")
-        if trigger is None or "workflow_dispatch" not in triggers(self._workflow(workflow, self.origin.head("main"))):
-            return "Workflow does not have 'workflow_dispatch' trigger"
-        declared = trigger.get("inputs") or {}
-        if unknown := sorted(inputs.keys() - declared.keys()):
-            return f"Unexpected inputs provided: {json.dumps(unknown)}"
-        for name, wanted in declared.items():
+    def refuse_dispatch(self, file: str, branch: str, inputs: Mapping[str, str]) -> str:
+        """Why GitHub answers 404 or 422 to a dispatch, or nothing."""
+        workflow = file.removesuffix(".yml")
+        fake = FakeGitHub(root=self.origin.folder, disabled={file} if self.disabled(workflow) else set())
+        path, body = f"/repos/{REPOSITORY}/actions/workflows/{file}/dispatches", {"ref": branch, "inputs": dict(inputs)}
+        try:
+            answer(fake, "POST", path, {}, body, TOKEN)
+        except RefusedError as refused:
+            return str(refused)
+        trigger = triggers(self._workflow(workflow, self.origin.head(branch)))["workflow_dispatch"]
+        for name, wanted in (trigger.get("inputs") or {}).items():
             value = inputs.get(name, wanted.get("default"))
-            if wanted.get("required") and value in {None, ""}:
-                return f"Required input '{name}' not provided"
-            if wanted.get("type") == "choice" and value not in {None, "", *wanted["options"]}:
+            if wanted.get("type") == "choice" and value not in wanted["options"]:
                 return f"Provided value '{value}' for input '{name}' not in the list of allowed values"
         return ""
 
     def _if_started(
-        self, order: Order, branch: str, changed: list[str] | None, action: str, api: str, variables: Mapping[str, str]
+        self,
+        order: Order,
+        branch: str,
+        changed: list[str] | None,
+        action: str,
+        github: FakeGitHub | None,
+        variables: Mapping[str, str],
     ) -> Ran:
         workflow = self._workflow(order.workflow, order.sha)
         if order.actor == BOT and order.event_name != "workflow_run":
@@ -243,9 +257,11 @@ class Events:
             return Ran(order.workflow, refused=f"{order.workflow}.yml is disabled")
         if not starts(workflow, order.event_name, branch, changed, action):
             return Ran(order.workflow, refused=f"{order.workflow}.yml does not wait for this {order.event_name}")
-        return self._start(order, api, variables)
+        return self._start(order, github, variables)
 
-    def _start(self, order: Order, api: str, variables: Mapping[str, str], earlier: Ran | None = None) -> Ran:
+    def _start(
+        self, order: Order, github: FakeGitHub | None, variables: Mapping[str, str], earlier: Ran | None = None
+    ) -> Ran:
         settings = self.settings
         number = earlier.number if earlier else len(list((self.root / "runs").glob("*"))) + 11
         self.run_folder(number).mkdir(parents=True, exist_ok=True)
@@ -262,16 +278,13 @@ class Events:
         }
         event = {"repository": repository, "sender": {"login": order.actor}, **order.event}
         event["repository"] = repository
-        front = Front(
-            self.root, settings.private, api, settings.protected, self.refuse_dispatch, lambda role, claims: self._take(role, claims)
-        )
-        with listening(front), settings.with_variables(variables):
-            return Run(self, front, replace(order, event=event), number, earlier).go()  # type: ignore[arg-type]
+        host = GitHost(self.root, self.root / "git.pem", settings.private, {}, settings.protected)
+        api = github or FakeGitHub(root=self.origin.folder)
+        api.private = settings.private
+        api.disabled |= {f"{path.stem}.yml" for path in self._files() if self.disabled(path.stem)}
+        with serving_git(host), nullcontext() if api.address else serving(api), settings.with_variables(variables):
+            return Run(self, host, api, replace(order, event=event), number, earlier).go()  # type: ignore[arg-type]
 
-    def _take(self, role: str, claims: Mapping[str, str]) -> str:
-        """Why AWS does not let a job take a role, or nothing."""
-        with (self.root / "roles").open("a", encoding="utf-8") as file:
-            file.write(f"{role}\n")
-        if self.settings.trusts(role, claims):
-            return ""
-        return "Not authorized to perform sts:AssumeRoleWithWebIdentity"
+    def _files(self) -> list[Path]:
+        names = self.origin.git("ls-tree", "--name-only", "refs/heads/main", ".github/workflows/").splitlines()
+        return [Path(name) for name in names]

@@ -117,7 +117,7 @@ class _Parser:
 
 def truthy(value: Any) -> bool:
     """Whether a value counts as true: all but false, 0, '' and null."""
-    return value not in {False, 0, "", None} if not isinstance(value, dict | list) else True
+    return value not in {False, "", None} if not isinstance(value, dict | list) else True
 
 
 def text_of(value: Any) -> str:

@@ -14,8 +14,10 @@ from typing import Any
 
 from pipeline.registry import Registry
 from tests.fakes.events import Events
+from tests.fakes.github import REPOSITORY
 from tests.fakes.origin import Origin
-from tests.fakes.repository_settings import ROLE, EnvironmentSettings, RepositorySettings
+from tests.fakes.repository_settings import EnvironmentSettings, RepositorySettings
+from tests.fakes.trust import ROLE
 from tests.fixtures.project import Project
 
 ROLES = ("PUBLISH", "READ", "WATCH")
@@ -56,7 +58,7 @@ class Hub(Events):
     @property
     def origin(self) -> Origin:
         """The repository on GitHub; `publish` makes it."""
-        return Origin(self.root / "origin.git")
+        return Origin(self.root / f"{REPOSITORY}.git")
 
     @property
     def name(self) -> str:
@@ -98,7 +100,7 @@ class Hub(Events):
         roles = {f"AWS_ROLE_{use}": f"{ROLE}/{use.lower()}" for use in ROLES}
         self.settings.variables |= {"REGISTRY_URL": f"s3://{name}/registry", "AWS_REGION": REGION, **roles}
         for stage in STAGES:
-            deploying = EnvironmentSettings({"AWS_ROLE_DEPLOY": f"{ROLE}/deploy"}, branches=("main",))
+            deploying = EnvironmentSettings({"AWS_ROLE_DEPLOY": f"{ROLE}/deploy-{stage}"}, branches=("main",))
             self.settings.environments.setdefault(stage, deploying)
 
     def reach(self, endpoints: Mapping[str, str]) -> None:
@@ -131,7 +133,7 @@ class Hub(Events):
         """Another hub with the same commits and the same content of its own bucket; of files, only what git has."""
         hub = Hub(root, self.s3)
         root.mkdir(parents=True)
-        hub.origin.make(self.origin.folder)
+        hub.origin.make(self.origin)
         subprocess.run(["git", "clone", "--quiet", hub.origin.folder, hub.repository.root], check=True)
         hub.bucket(bucket)
         for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name):

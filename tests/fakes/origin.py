@@ -2,26 +2,9 @@
 
 import subprocess
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-HOOK = """#!/bin/sh
-# What GitHub refuses to the token of a job, by whatever way it comes; people push past this.
-[ -n "$REMOTE_USER" ] || exit 0
-none=0000000000000000000000000000000000000000
-while read -r old new ref; do
-  for name in $PROTECTED; do
-    [ "$ref" = "refs/heads/$name" ] && { echo "GH006: Protected branch update failed for $ref." >&2; exit 1; }
-  done
-  [ "$new" = $none ] && continue
-  if [ "$old" = $none ]; then old=$(git merge-base "$new" refs/heads/main 2>/dev/null || git hash-object -t tree /dev/null); fi
-  for file in $(git diff --name-only "$old" "$new" -- .github/workflows); do
-    echo "refusing to allow a GitHub App to create or update workflow \\`$file\\` without \\`workflows\\` permission" >&2
-    exit 1
-  done
-done
-"""
-"""GH006 and workflow files: https://github.com/orgs/community/discussions/35410, github/docs 'about protected branches'."""
+from tests.fakes.git_host import prepare
 
 
 @dataclass(frozen=True)
@@ -38,16 +21,11 @@ class Origin:
         assert done.returncode == 0 or not check, f"{order}: {done.stderr}"
         return done.stdout.strip() if done.returncode == 0 else ""
 
-    def make(self, source: Path | None = None) -> None:
+    def make(self, source: "Origin | None" = None) -> None:
         """Make it, empty or with another's refs."""
-        order = ["git", "init", "--quiet", "--bare", "--initial-branch=main", str(self.folder)]
-        subprocess.run(order, check=True)
+        prepare(self.folder)
         if source:
-            self.git("fetch", "--quiet", str(source), "+refs/*:refs/*")
-        # GitHub gives any commit that it has: actions/checkout fetches by SHA.
-        self.git("config", "uploadpack.allowAnySHA1InWant", "true")
-        (self.folder / "hooks/pre-receive").write_text(HOOK, encoding="utf-8")
-        (self.folder / "hooks/pre-receive").chmod(0o755)
+            self.git("fetch", "--quiet", str(source.folder), "+refs/*:refs/*")
 
     def head(self, branch: str) -> str:
         """The commit of a branch, or nothing."""
@@ -77,8 +55,3 @@ class Origin:
         paths = self.git("ls-tree", "-r", "--name-only", commit, ".github/").splitlines()
         wanted = [path for path in paths if path.endswith((".yml", ".yaml"))]
         return {path: self.git("show", f"{commit}:{path}") for path in wanted}
-
-    @cached_property
-    def exists(self) -> bool:
-        """Whether it was made."""
-        return self.folder.is_dir()

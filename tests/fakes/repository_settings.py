@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tests.fakes.trust import trusts
 from tests.fakes.workflow_rules import allows
-
-ROLE = "arn:aws:iam::123456789012:role"
 
 
 @dataclass
@@ -37,8 +36,8 @@ class RepositorySettings:
     """The workflow files that are switched off, besides those that GitHub switches off."""
     enabled: set[str] = field(default_factory=set)
     """The scheduled workflow files that somebody switched on again in a fork."""
-    trusts: Callable[[str, Mapping[str, str]], bool] = lambda _role, _claims: True
-    """Whether AWS lets a token's claims take a role; tests/fakes/iam.py reads it from the templates."""
+    trusts: Callable[[str, Mapping[str, str]], bool] = trusts
+    """Whether AWS lets a token's claims take a role."""
 
     @property
     def attestations(self) -> bool:

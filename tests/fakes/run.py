@@ -5,14 +5,15 @@ act runs the steps of each job and decides nothing else.
 
 import itertools
 import json
+import secrets as secrets_of_python
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tests.fakes import runner
 from tests.fakes.expressions import LATER, ExpressionError, filled
-from tests.fakes.front import Front, Grant
-from tests.fakes.github import REPOSITORY
+from tests.fakes.git_host import GitHost
+from tests.fakes.github import REPOSITORY, FakeGitHub, Token
 from tests.fakes.partial import settled
 from tests.fakes.ran import Ran, RanJob
 from tests.fakes.workflow_rules import (
@@ -33,8 +34,22 @@ if TYPE_CHECKING:
     from tests.fakes.hub import Hub
 
 IN_THE_RUNNER = dict.fromkeys(
-    "action action_path action_ref action_repository action_status env event_path job output path state step_summary "
-    "token workspace".split(),
+    [
+        "action",
+        "action_path",
+        "action_ref",
+        "action_repository",
+        "action_status",
+        "env",
+        "event_path",
+        "job",
+        "output",
+        "path",
+        "state",
+        "step_summary",
+        "token",
+        "workspace",
+    ],
     LATER,
 )
 OUTPUTS = "hub: the job's outputs"
@@ -84,14 +99,17 @@ class Run:
 
     Args:
         hub: The repository and its settings.
-        front: The server that the jobs talk to.
+        host: The git server that the jobs fetch from and push to.
+        api: What answers them besides.
         order: What starts it.
         number: The run's number.
         earlier: The attempt before, of which only what failed is run again.
     """
 
-    def __init__(self, hub: "Hub", front: Front, order: Order, number: int, earlier: Ran | None = None) -> None:
-        self.hub, self.front, self.order, self.number = hub, front, order, number
+    def __init__(
+        self, hub: "Hub", host: GitHost, api: FakeGitHub, order: Order, number: int, earlier: Ran | None = None
+    ) -> None:
+        self.hub, self.host, self.api, self.order, self.number = hub, host, api, order, number
         self.attempt = earlier.attempt + 1 if earlier else 1
         self.kept = {job.name: job for job in earlier.all_jobs if job.result == "success"} if earlier else {}
         self.texts = hub.origin.files(order.sha)
@@ -147,9 +165,9 @@ class Run:
             "workflow": self.files.get(self.path, {}).get("name", self.path),
             "workflow_ref": f"{REPOSITORY}/{self.path}@{order.ref}",
             "workflow_sha": order.sha,
-            "server_url": self.front.address,
-            "api_url": f"{self.front.address}/api",
-            "graphql_url": f"{self.front.address}/api/graphql",
+            "server_url": self.host.address,
+            "api_url": self.api.address,
+            "graphql_url": f"{self.api.address}/graphql",
         }
 
     def _typed(self, given: Mapping[str, Any], trigger: str, path: str) -> dict[str, Any]:
@@ -223,7 +241,9 @@ class Run:
             passed = job.get("secrets") or {}
             secrets = dict(scope.secrets)
             if passed != "inherit":
-                secrets = {key: str(value or "") for key, value in filled(passed, known | {"secrets": scope.secrets}).items()}
+                secrets = {
+                    key: str(value or "") for key, value in filled(passed, known | {"secrets": scope.secrets}).items()
+                }
             inputs = self._typed(given, "workflow_call", path)
             inner = Scope(path, f"{title} / ", inputs, secrets, permissions, scope.again)
             return self._workflow(inner)
@@ -236,7 +256,9 @@ class Run:
 
     def _run(self, name: str, job: Mapping[str, Any], scope: Scope, known: Any, title: str) -> RanJob:
         settings, order = self.hub.settings, self.order
-        environment = filled(job.get("environment"), {key: known[key] for key in AVAILABLE["environment"]} | {"steps": LATER})
+        environment = filled(
+            job.get("environment"), {key: known[key] for key in AVAILABLE["environment"]} | {"steps": LATER}
+        )
         environment = environment if isinstance(environment, str) else str((environment or {}).get("name", ""))
         variables, secrets = dict(self.variables), dict(scope.secrets)
         if environment:
@@ -250,7 +272,9 @@ class Run:
             secrets |= {} if order.untrusted else settings.environment(environment).secrets
         permissions = limited(job_permissions(self.files[scope.path], job, scope.allowed), read_only=order.untrusted)
         claims = self._claims(environment, scope.path)
-        token = self.front.token(Grant(permissions, claims))
+        token = f"ghs_{secrets_of_python.token_hex(18)}"
+        self.host.tokens[token] = permissions.get("contents", "")
+        self.api.tokens[token] = Token(permissions=permissions)
         later = dict.fromkeys(("steps", "env", "job", "runner", "secrets"), LATER)
         contexts = {**known, **later, "vars": variables}
         declared = {key: str(value) for key, value in (job.get("outputs") or {}).items()}
@@ -266,7 +290,11 @@ class Run:
         }
         steps = [step for step in settled([*job["steps"], last], contexts)]
         workflow = self.files[scope.path]
-        kept = {key: settled(job[key], contexts) for key in ("env", "defaults", "timeout-minutes", "continue-on-error") if key in job}
+        kept = {
+            key: settled(job[key], contexts)
+            for key in ("env", "defaults", "timeout-minutes", "continue-on-error")
+            if key in job
+        }
         text = {
             "name": self.github["workflow"],
             "on": {order.event_name: {}},
@@ -283,12 +311,13 @@ class Run:
                 variables,
                 {**secrets, "GITHUB_TOKEN": token},
                 order.actor,
-                self._facts(permissions, claims, list(declared)),
+                self._facts(permissions, claims, list(declared), variables),
                 self.texts,
             ),
             self.hub.root / f"jobs/{self.number}-{self.attempt}-{len(self.ended)}",
         )
-        self.front.revoke(token)
+        # A job's token ends with the job.
+        del self.host.tokens[token], self.api.tokens[token]
         # A value that holds a secret is not handed on: "Skip output since it may contain secret".
         hidden = [secret for secret in [*secrets.values(), token] if secret]
         safe = {key: value for key, value in outputs.items() if not any(secret in value for secret in hidden)}
@@ -303,7 +332,9 @@ class Run:
         elif order.event_name == "pull_request":
             kind = "pull_request"
         named = ("repository", "repository_id", "repository_owner", "repository_owner_id", "actor", "event_name", "ref")
-        claims = {key: str(self.github[key]) for key in (*named, "sha", "workflow", "workflow_ref", "run_id", "ref_type")}
+        claims = {
+            key: str(self.github[key]) for key in (*named, "sha", "workflow", "workflow_ref", "run_id", "ref_type")
+        }
         return claims | {
             "iss": "https://token.actions.githubusercontent.com",
             "aud": "sts.amazonaws.com",
@@ -317,24 +348,33 @@ class Run:
     def _environment(self, permissions: Mapping[str, str], token: str, name: str) -> dict[str, str]:
         """What a job's steps find in their environment and act does not set, or sets otherwise."""
         github = {f"GITHUB_{key.upper()}": str(value) for key, value in self.github.items() if isinstance(value, str)}
-        identity = {"URL": f"{self.front.address}/hub/id-token?", "TOKEN": token}
+        identity = {"URL": f"{self.host.address}/id-token?", "TOKEN": token}
         may_identify = permissions.get("id-token") == "write"
         return {
             **github,
             "SHA_REF": self.order.sha,  # how act is told GITHUB_SHA
             "HUB": str(self.hub.root),
+            "GIT_SSL_CAINFO": str(self.host.certificate),
             **{f"ACTIONS_ID_TOKEN_REQUEST_{key}": value for key, value in identity.items() if may_identify},
         }
 
-    def _facts(self, permissions: Mapping[str, str], claims: Mapping[str, str], outputs: list[str]) -> dict[str, Any]:
+    def _facts(
+        self,
+        permissions: Mapping[str, str],
+        claims: Mapping[str, str],
+        outputs: list[str],
+        variables: Mapping[str, str],
+    ) -> dict[str, Any]:
         """What the stand-ins of the actions and commands know about the job."""
-        ref = self.order.ref
+        ref, trusts = self.order.ref, self.hub.settings.trusts
+        roles = [value for value in variables.values() if value.startswith("arn:aws:iam:")]
         default = "refs/heads/main"
         base = f"refs/heads/{self.order.base_ref}" if self.order.base_ref else default
         return {
             "permissions": dict(permissions),
             "claims": dict(claims),
             "outputs": outputs,
+            "roles": {role: trusts(role, claims) for role in roles},
             "run": str(self.number),
             "attempt": self.attempt,
             "private": self.hub.settings.private,
@@ -352,6 +392,8 @@ def _combinations(job: Mapping[str, Any], contexts: Any) -> list[dict[str, Any]]
     if any(not isinstance(values, list) for values in matrix.values()):
         raise ExpressionError(f"Error when evaluating 'strategy': unexpected value {json.dumps(matrix)}")
     if empty := [key for key, values in matrix.items() if not values]:
-        raise ExpressionError(f"Error when evaluating 'strategy': Matrix vector '{empty[0]}' does not contain any values")
+        raise ExpressionError(
+            f"Error when evaluating 'strategy': Matrix vector '{empty[0]}' does not contain any values"
+        )
     made = [dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())] if matrix else []
     return sorted([*made, *include], key=str)

@@ -24,9 +24,36 @@ MACHINE = "/usr/bin:/bin"
 
 USES = re.compile(r"(?P<action>[\w.-]+/(?P<name>[\w.-]+))(?P<rest>/[\w./-]+)?@(?P<ref>[\w./-]+)")
 KNOWN_TO_ACT = frozenset(
-    "action action_path action_ref action_repository actor api_url base_ref event event_name event_path graphql_url "
-    "head_ref job job_name ref ref_name ref_type repository repository_owner retention_days run_attempt run_id "
-    "run_number server_url sha token workflow workspace".split()
+    [
+        "action",
+        "action_path",
+        "action_ref",
+        "action_repository",
+        "actor",
+        "api_url",
+        "base_ref",
+        "event",
+        "event_name",
+        "event_path",
+        "graphql_url",
+        "head_ref",
+        "job",
+        "job_name",
+        "ref",
+        "ref_name",
+        "ref_type",
+        "repository",
+        "repository_owner",
+        "retention_days",
+        "run_attempt",
+        "run_id",
+        "run_number",
+        "server_url",
+        "sha",
+        "token",
+        "workflow",
+        "workspace",
+    ]
 )
 """pkg/model/github_context.go of nektos/act: of any other property of `github` act says nothing, and goes on."""
 
@@ -114,7 +141,9 @@ def stand_ins(workflow: Mapping[str, Any], files: Mapping[str, str]) -> dict[str
         match = USES.fullmatch(use)
         assert match, f"{use}: neither an action of this repository nor one of another at a commit"
         folder = ACTIONS / match["name"]
-        assert (folder / (match["rest"] or "").lstrip("/") / "action.yml").is_file(), f"{use} has no stand-in in {folder}"
+        assert (folder / (match["rest"] or "").lstrip("/") / "action.yml").is_file(), (
+            f"{use} has no stand-in in {folder}"
+        )
         found[f"{match['action']}@{match['ref']}"] = folder
     return found
 

@@ -114,11 +114,7 @@ def limited(given: Mapping[str, str], *, read_only: bool) -> dict[str, str]:
 
 
 def _exceeds(wanted: Mapping[str, str], allowed: Mapping[str, str]) -> tuple[str, str] | None:
-    more = [
-        scope
-        for scope, level in wanted.items()
-        if LEVELS.index(level) > LEVELS.index(allowed.get(scope, "none"))
-    ]
+    more = [scope for scope, level in wanted.items() if LEVELS.index(level) > LEVELS.index(allowed.get(scope, "none"))]
     if not more:
         return None
     return (

@@ -88,7 +88,9 @@ def test_a_job_runs_if_its_ancestors_ended_as_its_condition_asks(
 def test_a_cancelled_run_goes_on_only_where_a_condition_says_always() -> None:
     results = {"a": "success", "b": "success"}
     needs = {name: {"result": result} for name, result in results.items()}
-    kept = [name for name in ("c", "safe", "sure", "done") if runs(JOBS, name, results, {"needs": needs}, cancelled=True)]
+    kept = [
+        name for name in ("c", "safe", "sure", "done") if runs(JOBS, name, results, {"needs": needs}, cancelled=True)
+    ]
     assert kept == ["done"]
 
 

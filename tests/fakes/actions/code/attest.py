@@ -11,7 +11,7 @@ from standing import FACTS, PERMISSIONS, fail, given, note
 
 claims = FACTS["claims"]
 if PERMISSIONS.get("id-token") != "write":
-    fail("missing \"id-token\" permission. Please add \"permissions: id-token: write\" to your workflow.")
+    fail('missing "id-token" permission. Please add "permissions: id-token: write" to your workflow.')
 if PERMISSIONS.get("attestations") != "write":
     fail("Failed to persist attestation: Resource not accessible by integration")
 if not FACTS["attestations"]:

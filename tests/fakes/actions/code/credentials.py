@@ -3,13 +3,10 @@
 The words are those of its src/index.ts and src/CredentialsClient.ts. What it then hands out are the keys of a fake AWS.
 """
 
-import json
 import os
-import urllib.error
-import urllib.request
 from pathlib import Path
 
-from standing import HUB, fail, given
+from standing import FACTS, HUB, fail, given, note
 
 if not given("region"):
     fail("Input required and not supplied: aws-region")
@@ -19,14 +16,8 @@ if not token or not given("role"):
     fail(
         "Credentials could not be loaded, please check your action inputs: Could not load credentials from any providers"
     )
-asked = urllib.request.Request(
-    f"{os.environ['GITHUB_SERVER_URL']}/hub/role",
-    json.dumps({"role": given("role")}).encode(),
-    {"Authorization": f"Bearer {token}"},
-)
-try:
-    urllib.request.urlopen(asked).close()
-except urllib.error.HTTPError as error:
-    fail(f"Could not assume role with OIDC: {json.load(error)['message']}")
+note("roles", given("role"))
+if not FACTS["roles"].get(given("role")):
+    fail("Could not assume role with OIDC: Not authorized to perform sts:AssumeRoleWithWebIdentity")
 with Path(os.environ["GITHUB_ENV"]).open("a", encoding="utf-8") as file:
     file.write((HUB / "credentials").read_text(encoding="utf-8"))

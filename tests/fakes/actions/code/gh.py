@@ -70,7 +70,7 @@ def verify(words: list[str]) -> None:
         if option in wanted:
             signed = [item for item in signed if item[key] == wanted[option].removeprefix("https://github.com/")]
             if not signed:
-                fail(f"Error: verifying with issuer \"sigstore.dev\": expected {key} to be {wanted[option]}")
+                fail(f'Error: verifying with issuer "sigstore.dev": expected {key} to be {wanted[option]}')
     print(f"Loaded digest sha256:{digest} for file://{file}\nVerification succeeded!")
 
 

@@ -33,7 +33,7 @@ def _common(parts: list[tuple[str, ...]]) -> list[str]:
 
 name = given("name") or "artifact"
 if FORBIDDEN.search(name):
-    fail(f"The artifact name is not valid: {name}. Contains one of \" : < > | * ? CR LF \\ /")
+    fail(f'The artifact name is not valid: {name}. Contains one of " : < > | * ? CR LF \\ /')
 patterns = [line.strip() for line in given("path").splitlines() if line.strip()]
 if not patterns:
     fail("Input required and not supplied: path")
