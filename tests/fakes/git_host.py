@@ -6,6 +6,8 @@
   not found (404): https://github.com/WeblateOrg/weblate/issues/12011, https://github.com/actions/checkout/issues/254.
 - A ref of a pull request cannot be written: https://github.com/ad-m/github-push-action/issues/143.
 - Any other ref can, by GITHUB_TOKEN too: LadybirdBrowser/ladybird, .github/workflows/notes-push.yml (refs/notes).
+- Workflow files cannot be changed by it: https://github.com/stefanzweifel/git-auto-commit-action/issues/322, nor can
+  protected branches: https://github.com/47degrees/sbt-org-policies/issues/263.
 """
 
 import base64
@@ -22,16 +24,40 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 REPOSITORY = "us/obesity"
+HOOK = """#!/bin/sh
+# What GitHub refuses to the token of a job; people push to the repository's folder, past this.
+[ -n "$REMOTE_USER" ] || exit 0
+none=0000000000000000000000000000000000000000
+while read -r old new ref; do
+  for name in $PROTECTED; do
+    [ "$ref" = "refs/heads/$name" ] && { echo "error: GH006: Protected branch update failed for $ref." >&2; exit 1; }
+  done
+  [ "$new" = $none ] && continue
+  [ "$old" = $none ] && old=$(git merge-base "$new" refs/heads/main || git hash-object -t tree /dev/null)
+  for file in $(git diff --name-only "$old" "$new" -- .github/workflows); do
+    echo "refusing to allow a GitHub App to create or update workflow \\`$file\\` without \\`workflows\\` permission" >&2
+    exit 1
+  done
+done
+"""
 WRITER, READER = "ghs-may-write", "ghs-may-only-read"
 
 
 @dataclass
 class GitHost:
-    """One repository; `asked` are the requests with what each one was answered."""
+    """One repository; `asked` are the requests with what each one was answered.
+
+    Attributes:
+        root: The folder of the owner's folder.
+        tokens: What each token may do with the contents: read, write, or nothing.
+        protected: The branches that no token can update.
+    """
 
     root: Path
     certificate: Path
     private: bool = False
+    tokens: dict[str, str] = field(default_factory=lambda: {WRITER: "write", READER: "read"})
+    protected: frozenset[str] = frozenset()
     address: str = ""
     asked: list[tuple[str, int]] = field(default_factory=list)
 
@@ -52,13 +78,15 @@ class GitHost:
         if not path.startswith(f"/{REPOSITORY}"):
             return 404, "Repository not found."
         token = base64.b64decode(authorization[0].split()[-1]).decode() if authorization else ""
-        known = token in {f"x-access-token:{WRITER}", f"x-access-token:{READER}"}
-        if token and not known:
+        level = self.tokens.get(token.removeprefix("x-access-token:"))
+        if token and level is None:
             return 401, "Invalid username or token."
-        if "receive-pack" in path and token != f"x-access-token:{WRITER}":
+        if "receive-pack" in path and level != "write":
             denied = f"Permission to {REPOSITORY}.git denied to github-actions[bot]."
-            return (403, denied) if known else (401, "")
-        return (401, "") if self.private and not known else None
+            return (401, "") if level is None else (403, denied)
+        if self.private and not level:
+            return (401, "") if level is None else (404, "Repository not found.")
+        return None
 
     def answer(self, handler: "GitHostHandler", body: bytes) -> tuple[int, str, bytes]:
         """Status, content type and content that git's own server answers."""
@@ -68,13 +96,14 @@ class GitHost:
             "GIT_PROJECT_ROOT": str(self.root),
             "GIT_HTTP_EXPORT_ALL": "1",
             "REQUEST_METHOD": handler.command,
-            "PATH_INFO": path.replace(f"{REPOSITORY}/", f"{REPOSITORY}.git/", 1),
+            "PATH_INFO": path.replace(".git/", "/", 1).replace(f"{REPOSITORY}/", f"{REPOSITORY}.git/", 1),
             "QUERY_STRING": query,
             "CONTENT_TYPE": handler.headers.get("Content-Type", ""),
             "CONTENT_LENGTH": str(len(body)),
             "HTTP_CONTENT_ENCODING": handler.headers.get("Content-Encoding", ""),
             "HTTP_GIT_PROTOCOL": handler.headers.get("Git-Protocol", ""),
-            "REMOTE_USER": "somebody",
+            "REMOTE_USER": "github-actions[bot]",
+            "PROTECTED": " ".join(self.protected),
         }
         done = subprocess.run(["git", "http-backend"], input=body, env=environment, capture_output=True, check=True)
         head, _, content = done.stdout.partition(b"\r\n\r\n")
@@ -124,26 +153,42 @@ class GitHostHandler(BaseHTTPRequestHandler):
 @contextmanager
 def git_host(folder: Path) -> Iterator[GitHost]:
     """A host with one empty public repository."""
-    key, certificate = _certificate(folder)
-    host = GitHost(folder / "repositories", certificate)
-    subprocess.run(["git", "init", "-q", "--bare", host.repository], check=True)
-    for name, value in (("http.receivepack", "true"), ("receive.hideRefs", "refs/pull")):
-        subprocess.run(["git", "config", name, value], cwd=host.repository, check=True)
+    host = GitHost(folder / "repositories", folder / "certificate.pem")
+    prepare(host.repository)
+    with serving_git(host):
+        yield host
+
+
+def prepare(repository: Path) -> None:
+    """Make an empty repository that answers as GitHub's do."""
+    subprocess.run(["git", "init", "-q", "--bare", "--initial-branch=main", repository], check=True)
+    # Any commit can be fetched by its SHA, which is how actions/checkout does it.
+    settings = {"http.receivepack": "true", "receive.hideRefs": "refs/pull", "uploadpack.allowAnySHA1InWant": "true"}
+    for name, value in settings.items():
+        subprocess.run(["git", "config", name, value], cwd=repository, check=True)
+    (repository / "hooks/pre-receive").write_text(HOOK, encoding="utf-8")
+    (repository / "hooks/pre-receive").chmod(0o755)
+
+
+@contextmanager
+def serving_git(host: GitHost) -> Iterator[None]:
+    """The host behind HTTPS, while the block runs; its certificate is made anew."""
+    key = _certificate(host.certificate)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("HostHandler", (GitHostHandler,), {"host": host}))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(host.certificate, key)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     host.address = f"https://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
-        yield host
+        yield
     finally:
         server.shutdown()
         server.server_close()
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
-    """A key and a certificate for this machine, as files."""
+def _certificate(file: Path) -> Path:
+    """Write a certificate for this machine; the file of its key, which lies beside it."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
@@ -158,8 +203,7 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    files = folder / "key.pem", folder / "certificate.pem"
     pem, plain = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    files[0].write_bytes(key.private_bytes(pem, plain, serialization.NoEncryption()))
-    files[1].write_bytes(certificate.public_bytes(pem))
-    return files
+    file.with_suffix(".key").write_bytes(key.private_bytes(pem, plain, serialization.NoEncryption()))
+    file.write_bytes(certificate.public_bytes(pem))
+    return file.with_suffix(".key")

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.fakes.github import FakeGitHub, event, pull, serving
-from tests.fakes.hub import Hub, Ran
+from tests.fakes.hub import Hub
+from tests.fakes.ran import Ran
 
 pytestmark = pytest.mark.xdist_group("workflows")
 

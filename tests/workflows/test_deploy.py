@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.files import Layout, digest, file_digest
 from tests.fakes.account import Account
-from tests.fakes.hub import Hub, Ran
+from tests.fakes.hub import Hub
+from tests.fakes.ran import Ran
 
 pytestmark = pytest.mark.xdist_group("workflows")
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.files import Layout, digest, file_digest
-from tests.fakes.hub import Hub, Ran
+from tests.fakes.hub import Hub
+from tests.fakes.ran import Ran
 
 pytestmark = pytest.mark.xdist_group("workflows")
 
@@ -31,14 +32,14 @@ def test_a_stale_lock_fails_with_an_annotation_on_the_file_and_publishes_nothing
     stale: tuple[Hub, Ran], tmp_path: Path
 ) -> None:
     hub, ran = stale
-    assert ran.jobs == {"train": "failure"}
+    assert ran.jobs == {"train / train": "failure"}
     errors = {file: text for file, _, text in ran.annotations("error")}
     assert {"dvc.lock", "reports/metrics.json"} <= errors.keys()
     assert "stage train: forest, models/folds" in errors["dvc.lock"]
     assert ran.steps["Check that dvc.lock is what the code makes"] == "failure"
     assert "Judge" not in ran.steps
     assert champion(hub, tmp_path / "kept") == (1, 1)
-    report = (hub.artifacts / "report/report.md").read_text(encoding="utf-8")
+    report = (ran.artifacts / "report/report.md").read_text(encoding="utf-8")
     assert "`dvc.lock` is stale" in report
 
 
@@ -46,14 +47,12 @@ def test_a_push_of_better_params_retrains_registers_promotes_and_hands_over_an_a
     promoted: tuple[Hub, Ran], tmp_path: Path
 ) -> None:
     hub, ran = promoted
-    assert {"train": "success", "attest the champion": "success"}.items() <= ran.jobs.items(), ran.said
+    assert {"train / train": "success", "attest the champion": "success"}.items() <= ran.jobs.items(), ran.said
     assert champion(hub, tmp_path / "kept") == (2, 2)
-    champion_model = Layout(hub.artifacts / "champion").model
-    assert hub.written("attested")[0].split() == [
-        file_digest(champion_model),
-        "models/champion/models/model.onnx",
-        "retrain",
-    ]
+    champion_model = Layout(ran.artifacts / "champion").model
+    signed = hub.attestations[0]
+    assert (signed["digest"], signed["name"]) == (file_digest(champion_model), "models/champion/models/model.onnx")
+    assert (signed["signer"], signed["ref"]) == ("us/obesity/.github/workflows/retrain.yml", "refs/heads/main")
     assert ran.outputs["outcome"] == "promoted"
     assert hub.written("roles")[0] == PUBLISHING_ROLE
 
@@ -63,50 +62,50 @@ def test_each_stage_is_a_group_in_the_log(promoted: tuple[Hub, Ran]) -> None:
 
 
 def test_the_summary_of_the_job_is_the_report(promoted: tuple[Hub, Ran]) -> None:
-    hub, ran = promoted
-    report = (hub.artifacts / "report/report.md").read_text(encoding="utf-8")
+    _, ran = promoted
+    report = (ran.artifacts / "report/report.md").read_text(encoding="utf-8")
     assert report.startswith("## ")
     assert report.strip() in ran.said
 
 
 def test_the_same_again_by_hand_changes_nothing(hub: Hub, tmp_path: Path) -> None:
     ran = hub.dispatch("retrain", {"reason": "to be sure"}, DEPLOY_STAGES='["staging"]')
-    assert ran.jobs == {"train": "success"}, ran.said
+    assert ran.jobs == {"train / train": "success"}, ran.said
     assert ran.outputs["outcome"] == "kept"
     assert champion(hub, tmp_path / "kept") == (2, 2)
-    assert "champion" not in {path.name for path in hub.artifacts.iterdir()}
+    assert "champion" not in {path.name for path in ran.artifacts.iterdir()}
 
 
-def back_to_fewer_trees(hub: Hub) -> str:
-    """Undo what was promoted, lock and all; the commit before."""
-    before, first = hub.git("rev-parse", "HEAD"), hub.git("rev-list", "--max-parents=0", "HEAD")
+def back_to_fewer_trees(hub: Hub) -> None:
+    """Undo what was promoted, lock and all."""
+    first = hub.git("rev-list", "--max-parents=0", "HEAD")
     hub.git("checkout", first, "--", "params.yaml", "dvc.lock", "reports")
     hub.commit("Grow fewer trees")
-    return before
 
 
 def test_a_gate_that_refuses_stops_a_push_before_anything_is_handed_over(hub: Hub, tmp_path: Path) -> None:
-    ran = hub.push(back_to_fewer_trees(hub), DEPLOY_STAGES='["staging"]')
-    assert ran.jobs == {"train": "failure"}, ran.said
+    back_to_fewer_trees(hub)
+    ran = hub.push(DEPLOY_STAGES='["staging"]')
+    assert ran.jobs == {"train / train": "failure"}, ran.said
     assert {
         ran.steps[name]
         for name in ("Check that dvc.lock is what the code makes", "Check that two runs give the same bytes")
     } == {"success"}
     assert ran.steps["Judge"] == "failure"
     assert champion(hub, tmp_path / "kept") == (2, 2)
-    assert [path.name for path in hub.artifacts.iterdir()] == ["report"]
+    assert [path.name for path in ran.artifacts.iterdir()] == ["report"]
     assert hub.written("attested") == []
 
 
 def test_a_pull_request_that_makes_the_model_worse_fails_and_its_report_says_so(hub: Hub) -> None:
-    base = back_to_fewer_trees(hub)
+    back_to_fewer_trees(hub)
     before = hub.state()
-    ran = hub.pull_request(base)
-    assert ran.jobs == {"check whether the model changes": "success", "train": "failure"}, ran.said
+    ran = hub.pull_request()
+    assert ran.jobs == {"check whether the model changes": "success", "train / train": "failure"}, ran.said
     assert [name for name, ended in ran.steps.items() if ended == "failure"] == ["Judge"]
     assert [(file, title) for file, title, _ in ran.annotations("error")] == [(None, "gate")]
     assert ran.annotations("error")[0][2].startswith("Refused: ")
-    verdict, *_ = (hub.artifacts / "report/report.md").read_text(encoding="utf-8").splitlines()
+    verdict, *_ = (ran.artifacts / "report/report.md").read_text(encoding="utf-8").splitlines()
     assert "Gate: refused" in verdict
     assert "Worse than" in verdict
     assert hub.written("roles") == [READING_ROLE]
@@ -114,35 +113,35 @@ def test_a_pull_request_that_makes_the_model_worse_fails_and_its_report_says_so(
 
 
 def test_a_pull_request_from_a_fork_runs_without_keys_on_the_sample_and_says_so(hub: Hub) -> None:
-    base = hub.git("rev-parse", "HEAD")
     hub.repository.set_params(forest={"n_estimators": 15})
     hub.commit("Grow some trees")
     before = hub.state()
-    ran = hub.pull_request(base, "somebody/obesity")
-    assert ran.jobs == {"check whether the model changes": "success", "train": "success"}, ran.said
+    ran = hub.pull_request(repository="somebody/obesity")
+    assert ran.jobs == {"check whether the model changes": "success", "train / train": "success"}, ran.said
     assert hub.written("roles") == []
     ((_, title, text),) = ran.annotations("warning")
     assert (title, "the embedded sample, which is never published" in text) == ("SAMPLE", True)
-    report = (hub.artifacts / "report/report.md").read_text(encoding="utf-8")
+    report = (ran.artifacts / "report/report.md").read_text(encoding="utf-8")
     assert "Made from the embedded sample of invented people" in report
     assert hub.state() == before
 
 
 def test_a_pull_request_that_changes_only_documents_trains_nothing(hub: Hub) -> None:
-    base = hub.git("rev-parse", "HEAD")
     (hub.repository.root / "README.md").write_text("# Better words\n", encoding="utf-8")
     hub.commit("Say it better")
-    ran = hub.pull_request(base)
+    ran = hub.pull_request()
     assert ran.jobs == {"check whether the model changes": "success"}
-    assert not hub.artifacts.exists()
+    assert not ran.artifacts.exists()
 
 
 def test_main_moving_on_does_not_make_a_pull_request_train(hub: Hub) -> None:
     hub.git("checkout", "--quiet", "-b", "words")
     (hub.repository.root / "README.md").write_text("# Better words\n", encoding="utf-8")
     hub.commit("Say it better")
+    hub.pull_request()
     hub.git("checkout", "--quiet", "main")
     hub.repository.set_params(forest={"n_estimators": 3})
-    moved = hub.commit("Grow fewer trees")
+    hub.commit("Grow fewer trees")
+    hub.send("main")
     hub.git("checkout", "--quiet", "words")
-    assert hub.pull_request(moved).jobs == {"check whether the model changes": "success"}
+    assert hub.pull_request().jobs == {"check whether the model changes": "success"}

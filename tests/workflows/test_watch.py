@@ -9,7 +9,8 @@ import pytest
 
 from pipeline.github.issue import TITLE
 from tests.fakes.github import FakeGitHub, serving
-from tests.fakes.hub import Hub, Ran
+from tests.fakes.hub import Hub
+from tests.fakes.ran import Ran
 from tests.fixtures.service_log import Person, log, shuffled_people
 
 pytestmark = pytest.mark.xdist_group("workflows")
