@@ -13,7 +13,9 @@ from pipeline.ship.bootstrap import STACK, setup_commands
 from pipeline.ship.environments import protection
 from pipeline.ship.stack import Stack
 from pipeline.ship.stages import STAGES
-from tests.fakes.github_settings import environment, parsed, repository, write_gh
+from tests.fakes.gh_command import parsed
+from tests.fakes.github_settings import environment
+from tests.fixtures.doctor import SetUp
 from tests.fixtures.templates import read
 
 OUTPUTS = {name: f"<{name}>" for name in read("infra/bootstrap.yaml")["Outputs"]}
@@ -22,17 +24,12 @@ ADA = [{"type": "User", "id": 5}]
 
 
 @pytest.fixture
-def gh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def gh(tmp_path: Path, set_up: SetUp) -> Path:
     """A folder with a gh and a dvc, first on PATH."""
-    set_up(monkeypatch, tmp_path)
+    set_up()
     (tmp_path / "dvc").write_text('#!/bin/sh\necho "$@" > "$(dirname "$0")/dvc.asked"\n', encoding="utf-8")
     (tmp_path / "dvc").chmod(0o755)
     return tmp_path
-
-
-def set_up(monkeypatch: pytest.MonkeyPatch, folder: Path, **changes: Any) -> None:
-    for name, value in write_gh(folder, repository(**changes)).items():
-        monkeypatch.setenv(name, value)
 
 
 def printed() -> list[str]:
@@ -84,11 +81,11 @@ def test_pasting_them_again_changes_nothing_and_fails_nowhere(gh: Path) -> None:
         assert kept(gh) == before
 
 
-def test_reviewers_and_waiting_times_that_a_team_set_stay(gh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reviewers_and_waiting_times_that_a_team_set_stay(gh: Path, set_up: SetUp) -> None:
     team = [{"type": "Team", "id": 7}, {"type": "User", "id": 8}]
     prod = environment(reviewers=team, wait_timer=30, prevent_self_review=True)
     staging = environment(reviewers=team[:1], **MAIN_ONLY)
-    set_up(monkeypatch, gh, environments={"prod": prod, "staging": staging})
+    set_up(environments={"prod": prod, "staging": staging})
     done = pasted(printed())
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -107,14 +104,14 @@ def test_reviewers_and_waiting_times_that_a_team_set_stay(gh: Path, monkeypatch:
 )
 def test_prod_asks_somebody_where_the_plan_has_reviewers_and_a_sentence_says_where_not(
     gh: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    set_up: SetUp,
     visibility: str,
     plan: str,
     reviewers: list[dict[str, Any]],
     notes: list[str],
 ) -> None:
     """A rule that the plan lacks would make GitHub refuse the whole request, and the branches would stay open."""
-    set_up(monkeypatch, gh, visibility=visibility, plan=plan)
+    set_up(visibility=visibility, plan=plan)
     said = protection(find_repository("us/obesity")).notes
 
     assert pasted(printed()).returncode == 0
@@ -124,10 +121,10 @@ def test_prod_asks_somebody_where_the_plan_has_reviewers_and_a_sentence_says_whe
     assert all(part in note for part, note in zip(notes, said, strict=True))
 
 
-def test_an_environment_that_cannot_be_read_is_left_alone(gh: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_that_cannot_be_read_is_left_alone(set_up: SetUp) -> None:
     """A team may have reviewers there, and a request that does not name them could remove them."""
     for state, reason in (({"me": None}, "gh is not logged in"), ({"unreachable": True}, "error connecting to api.")):
-        set_up(monkeypatch, gh, **state)
+        set_up(**state)
         made = protection(Repository("us", "obesity", "11", "22", "public"))
 
         assert made.commands == []

@@ -8,44 +8,40 @@ import pytest
 from pipeline import gh
 from pipeline.errors import InputError
 from pipeline.gh import GhAnswer, Repository, ask, find_repository, origin
-from tests.fakes.github_settings import asked, repository, write_gh
+from tests.fakes.gh_command import asked
+from tests.fixtures.doctor import SetUp
 
 
 @pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_up: SetUp) -> Path:
     """A clone of us/obesity, and a gh that nothing was asked of."""
     folder = tmp_path / "clone"
     folder.mkdir()
     monkeypatch.chdir(folder)
     subprocess.run(["git", "init", "--quiet"], check=True)
     subprocess.run(["git", "remote", "add", "origin", "https://github.com/us/obesity"], check=True)
-    set_up(monkeypatch, tmp_path)
+    set_up()
     return folder
 
 
-def set_up(monkeypatch: pytest.MonkeyPatch, folder: Path, **changes: object) -> None:
-    for name, value in write_gh(folder, repository(**changes)).items():
-        monkeypatch.setenv(name, value)
-
-
 @pytest.mark.usefixtures("clone")
-def test_an_answer_is_its_value_or_githubs_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_is_its_value_or_githubs_reason(set_up: SetUp) -> None:
     assert ask("user") == GhAnswer(200, {"login": "ada", "id": 5, "type": "User"})
     assert ask("repos/us/other") == GhAnswer(404, reason="Not Found (HTTP 404)")
-    set_up(monkeypatch, tmp_path, role="write")
+    set_up(role="write")
     assert ask("repos/us/obesity/actions/permissions").status == 403
-    set_up(monkeypatch, tmp_path, me=None)
+    set_up(me=None)
     assert ask("user") == GhAnswer(401, reason="gh is not logged in")
-    set_up(monkeypatch, tmp_path, unreachable=True)
+    set_up(unreachable=True)
     assert ask("user") == GhAnswer(0, reason="error connecting to api.github.com")
 
 
 @pytest.mark.usefixtures("clone")
-def test_every_page_of_a_list_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_page_of_a_list_is_read(set_up: SetUp) -> None:
     """Variables come 30 at a time at the most, rules 100."""
     values = {f"V{number:02}": str(number) for number in range(65)}
     rules = [{"type": "creation"} for _ in range(130)]
-    set_up(monkeypatch, tmp_path, variables=values, rules=rules)
+    set_up(variables=values, rules=rules)
 
     listed = ask("repos/us/obesity/actions/variables", "variables").value
     assert {item["name"]: item["value"] for item in listed} == values
@@ -91,10 +87,10 @@ def test_only_github_com_is_github() -> None:
 
 
 @pytest.mark.usefixtures("clone")
-def test_a_repository_is_written_as_github_writes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repository_is_written_as_github_writes_it(set_up: SetUp) -> None:
     """AWS compares names letter by letter; origin may be written in any case."""
     owner = {"login": "Us", "id": 11, "type": "Organization"}
-    set_up(monkeypatch, tmp_path, full_name="Us/Obesity", owner=owner, visibility="internal")
+    set_up(full_name="Us/Obesity", owner=owner, visibility="internal")
 
     assert find_repository(None) == find_repository("us/obesity") == Repository("Us", "Obesity", "11", "22", "internal")
 

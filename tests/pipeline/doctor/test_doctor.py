@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from pipeline.doctor import cloud
-from tests.fakes.github_settings import asked, environment, repository, write_gh
+from tests.fakes.gh_command import asked, write_gh
+from tests.fakes.github_settings import environment, repository
 from tests.fixtures.called import called
 from tests.fixtures.doctor import ACCOUNT, CHAMPION, REGION, Cloud
 from tests.paths import ROOT
