@@ -60,8 +60,8 @@ def wait_for(address: str, server: "subprocess.Popen[bytes]", log: Path) -> None
     pytest.fail(f"no answer from {address}:\n{log.read_text()}")
 
 
-@pytest.mark.usefixtures("address")
 def test_a_server_registers_judges_promotes_hands_out_and_remembers_as_a_local_store_does(
+    address: str,
     tmp_path: Path,
     small_layout: Layout,
     other_layout: Layout,
@@ -69,6 +69,7 @@ def test_a_server_registers_judges_promotes_hands_out_and_remembers_as_a_local_s
     other_params: Params,
 ) -> None:
     registry = Registry(who=lambda: "Ada")
+    assert (registry.is_shared, registry.whose) == (True, f"the registry at {address}")
     first = register(result_of(small_layout, small_params), small_params, 1)
     assert (first.version, first.created) == (1, True)
     again = register(result_of(small_layout, small_params), small_params, 1)
@@ -77,6 +78,9 @@ def test_a_server_registers_judges_promotes_hands_out_and_remembers_as_a_local_s
     # The small records are labelled by the BMI rule, which no model is ahead of: the gate must refuse.
     verdict = gate.judge(result_of(small_layout, small_params), small_params)
     assert (verdict.outcome, verdict.challenger, verdict.champion) == ("refused", 1, None)
+    copied = Layout(shutil.copytree(small_layout.root, tmp_path / "copied"))
+    assert gate.run(result_of(copied, small_params), small_params).outcome == "refused"
+    assert registry.history(NAME) == ()
     registry.promote(NAME, 1, "Production", expected=None, why="by hand")
     assert gate.judge(result_of(small_layout, small_params), small_params).outcome == "kept"
 
