@@ -130,6 +130,11 @@ def test_a_strangers_text_mentions_nobody_hides_nothing_and_is_shortened(text: s
     assert sanitize(text) == expected.rstrip()
 
 
+def test_a_report_of_any_length_is_a_comment_that_github_takes(fake: FakeGitHub) -> None:
+    assert post(fake, "é" * 200_000) == "commented on pull request 7"
+    assert "(shortened: the whole report is in the run's artifact)" in fake.comments[0]["body"]
+
+
 def test_the_report_is_read_as_text_and_a_missing_one_is_none(tmp_path: Path) -> None:
     path = tmp_path / "report.md"
     assert read_report(path) is None
