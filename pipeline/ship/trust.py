@@ -101,6 +101,8 @@ def _jobs(kind: RoleKind, stage: Stage | None, repository: Repository) -> tuple[
     ref = _MERGE if kind == "read" else _MAIN
     needed = [Job(workflow, ref, stage or "", repository.id) for workflow in WORKFLOWS[kind]]
     first = needed[0]
+    if kind == "read":
+        needed.append(replace(first, ref=_BRANCH))  # on a commit of the bot, and in the merge queue
     others = {"a repository of the same name with another number": replace(first, repository_id=_NO_ID)}
     if kind == "read":
         others["Dependabot"] = replace(first, actor="dependabot[bot]")

@@ -10,8 +10,13 @@ from tests.fakes.iam import trusts
 from tests.fakes.oidc import MERGE, Run
 from tests.infra.roles import NUMBERS, bootstrap
 
+ON_A_BRANCH = (
+    Run("pull-request.yml", "refs/heads/x", "workflow_dispatch", actor="github-actions[bot]"),
+    Run("pull-request.yml", "refs/heads/gh-readonly-queue/main/pr-7-0123", "merge_group"),
+)
 RUNS = [
     ("ReadRole", Run("pull-request.yml", MERGE, "pull_request")),
+    *(("ReadRole", run) for run in ON_A_BRANCH),
     ("PublishRole", Run("retrain.yml")),
     ("PublishRole", Run("retrain.yml", event="workflow_dispatch")),
     ("WatchRole", Run("watch.yml", event="workflow_dispatch")),
@@ -43,9 +48,17 @@ REFUSED = {
     "refresh.yml, which runs packages that nobody looked at": Run("refresh.yml", event="schedule"),
     "comment.yml": Run("comment.yml", event="workflow_run"),
     "watch.yml on a branch": Run("watch.yml", "refs/heads/x", "workflow_dispatch"),
-    "pull-request.yml that is dispatched on a branch": Run("pull-request.yml", "refs/heads/x", "workflow_dispatch"),
-    "pull-request.yml in the merge queue": Run(
-        "pull-request.yml", "refs/heads/gh-readonly-queue/main/pr-7-0123", "merge_group"
+    "another workflow on a branch": Run("ci.yml", "refs/heads/x", "workflow_dispatch"),
+    "a workflow on a branch whose name ends the same": Run("evil-pull-request.yml", "refs/heads/x"),
+    "pull-request.yml on a tag": Run("pull-request.yml", "refs/tags/x", "workflow_dispatch"),
+    "pull-request.yml that Dependabot starts on a branch": Run(
+        "pull-request.yml", "refs/heads/x", actor="dependabot[bot]"
+    ),
+    "pull-request.yml on a branch of a fork": Run(
+        "pull-request.yml", "refs/heads/x", repository="bob/obesity-levels", owner_id="33", repository_id="44"
+    ),
+    "pull-request.yml on a branch of a repository of the same name": Run(
+        "pull-request.yml", "refs/heads/x", repository_id="23"
     ),
     "Dependabot's pull request": Run("pull-request.yml", MERGE, "pull_request", actor="dependabot[bot]"),
     "a fork's own main": Run("retrain.yml", repository="bob/obesity-levels", owner_id="33", repository_id="44"),
@@ -98,9 +111,9 @@ def test_no_role_is_for(name: str, immutable: bool) -> None:
         "",
     ],
 )
-@pytest.mark.parametrize(("role", "run"), RUNS)
+@pytest.mark.parametrize(("role", "run"), [(role, run) for role, run in RUNS if run not in ON_A_BRANCH])
 def test_a_subject_that_only_resembles_ours_gets_no_role(role: str, run: Run, subject: str) -> None:
-    """All other claims are right here, so that the subject alone decides."""
+    """All other claims are right here, so that the subject alone decides; on a branch, any branch is ours."""
     claims = run.claims()
     forged = subject.format(claims["sub"].split(":", 2)[2])
 
@@ -135,12 +148,20 @@ def test_a_condition_on_a_claim_that_sts_does_not_pass_on_never_holds() -> None:
     assert not trusts({"Statement": [statement]}, PROD.claims())
 
 
-def test_conditions_have_no_patterns() -> None:
-    """A pattern is what a branch or a repository could be named like."""
+def test_the_only_pattern_of_a_condition_is_any_branch_at_the_end_for_reading() -> None:
+    """A pattern elsewhere is what a branch or a repository could be named like."""
     for name, role in bootstrap(**NUMBERS).of("AWS::IAM::Role").items():
-        (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
-        assert set(statement["Condition"]) <= {"StringEquals", "StringNotEquals"}, name
-        assert not re.search(r"[*?]", str(statement["Condition"])), name
+        for statement in role["AssumeRolePolicyDocument"]["Statement"]:
+            patterns = statement["Condition"].pop("StringLike", {})
+            assert set(statement["Condition"]) <= {"StringEquals", "StringNotEquals"}, name
+            assert not re.search(r"[*?]", str(statement["Condition"])), name
+            values = [
+                value for listed in patterns.values() for value in ([listed] if isinstance(listed, str) else listed)
+            ]
+            assert all(
+                re.fullmatch(r"[^*?]+[:@]refs/heads/\*|repo:[^*?]+:ref:refs/heads/\*", value) for value in values
+            )
+            assert not values or name == "ReadRole"
 
 
 def test_numbers_are_given_together_or_not_at_all() -> None:
