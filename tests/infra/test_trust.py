@@ -50,6 +50,7 @@ REFUSED = {
     "watch.yml on a branch": Run("watch.yml", "refs/heads/x", "workflow_dispatch"),
     "another workflow on a branch": Run("ci.yml", "refs/heads/x", "workflow_dispatch"),
     "a workflow on a branch whose name ends the same": Run("evil-pull-request.yml", "refs/heads/x"),
+    "pull-request.yml with newer packages": Run("pull-request.yml", "refs/heads/refresh", "workflow_dispatch"),
     "pull-request.yml on a tag": Run("pull-request.yml", "refs/tags/x", "workflow_dispatch"),
     "pull-request.yml that Dependabot starts on a branch": Run(
         "pull-request.yml", "refs/heads/x", actor="dependabot[bot]"
