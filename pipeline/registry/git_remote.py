@@ -74,7 +74,7 @@ class GitRemote:
             ("core.hooksPath", os.devnull),
             ("gc.auto", "0"),  # it would go on in the background while the folder is deleted
             ("maintenance.auto", "false"),
-            ("http.lowSpeedLimit", "1000"),
+            ("http.lowSpeedLimit", "1000"),  # a connection that stalls ends, after a minute
             ("http.lowSpeedTime", "60"),
             *headers,
         ]

@@ -567,6 +567,6 @@ def test_the_token_is_in_no_command_and_in_no_text(
 def test_a_token_in_the_remotes_own_address_is_not_shown(host: GitHost) -> None:
     host.private = True
     git(Path(), "remote", "set-url", "origin", host.address.replace("//", f"//{TOKEN}@") + f"/{REPOSITORY}")
-    with pytest.raises(RegistryError, match=r"could not read Password for 'https://127.0.0.1:") as refused:
+    with pytest.raises(RegistryError, match=r"could not read Password for 'https://127\.0\.0\.1:") as refused:
         read()
     assert TOKEN not in str(refused.value)
