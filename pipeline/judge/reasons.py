@@ -14,7 +14,7 @@ ROUNDING = 1e-9
 """What doubles may add to a difference of two shares that is exactly the tolerance."""
 
 GAIN = "gain"
-"""The one reason that refuses nothing: without it the champion is kept."""
+"""Without it the champion is kept; the lack of it refuses nothing."""
 
 
 def floor_reasons(challenger: Candidate, reached: ChallengerFigures, params: GateParams) -> tuple[Reason, ...]:

@@ -1,4 +1,4 @@
-"""`pipeline gate`: what each outcome prints, how it ends, and that only a choice moves what others share."""
+"""`pipeline gate` and `ci judge`: what each outcome prints, how it ends; only a choice moves what others share."""
 
 import shutil
 from pathlib import Path
@@ -6,12 +6,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from pipeline.cli.ci import app as ci_app
 from pipeline.cli.flow import app
 from pipeline.data.records import KEY
 from pipeline.errors import GateRefusal
 from pipeline.files import Layout, read_json, write_json
+from pipeline.judge.verdict import Verdict
+from pipeline.loop.ci import GateOutcome
 from pipeline.params import Params
 from pipeline.registry import Registry
+from tests.paths import ROOT
 
 NAME = "obesity_classifier"
 
@@ -95,3 +99,37 @@ def test_the_champion_that_others_share_is_moved_only_by_choice(
     moved = gate("--shared")
     assert (moved.exit_code, registry.version(NAME, "champion").number) == (0, 1)
     assert "Not moved" not in moved.stdout
+
+
+@pytest.mark.parametrize(
+    ("outcome", "annotation", "code"),
+    [("promoted", None, 0), ("kept", "notice", 0), ("floors only", "notice", 0), ("refused", "error", 3)],
+)
+def test_a_run_annotates_what_did_not_move_the_champion_and_hands_on_outcome_and_word(
+    outcome: str, annotation: str | None, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = Verdict(outcome, False, "So it is", (), 2, 1, "b" * 64, "a" * 64)  # type: ignore[arg-type]
+    words = list[str]()
+
+    def judged(*_: object, floors_only: str) -> GateOutcome:
+        words.append(floors_only)
+        return GateOutcome(verdict, 1, "a" * 64)
+
+    monkeypatch.setattr("pipeline.loop.ci.judge", judged)
+    monkeypatch.chdir(ROOT)
+    environment = {
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "FLOORS_ONLY": "a column went",
+    }
+    done = CliRunner().invoke(ci_app, ["judge"], env=environment)
+    ended = done.exception.exit_code if isinstance(done.exception, GateRefusal) else done.exit_code
+    annotations = [line for line in done.stdout.splitlines() if line.startswith("::") and "title=gate" in line]
+    assert (ended, annotations) == (code, [f"::{annotation} title=gate::So it is"] if annotation else [])
+    assert words == ["a column went"]
+    assert (tmp_path / "output").read_text(encoding="utf-8").splitlines() == [
+        f"outcome={outcome}",
+        "champion=1",
+        f"sha256={'a' * 64}",
+        "made=",
+    ]
