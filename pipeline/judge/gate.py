@@ -35,7 +35,7 @@ from pipeline.model.result import Result, fold_graphs, record_ids
 from pipeline.model.scores import Answers
 from pipeline.params import EvaluateParams, Params
 from pipeline.registry import Registry
-from pipeline.registry.history import refusing_predecessor
+from pipeline.registry.history import refusing_predecessor, taken_back
 from pipeline.registry.versions import Version
 
 
@@ -115,10 +115,11 @@ def judge(result: Result, params: Params, registry: Registry | None = None, *, f
         champion = replace(champion, guards=guards)
         new_records = _new_records(registry.record_ids(champion_version), frame, right, also_right)
         answers = PairedAnswers(_pairs(right, also_right), new_records)
-    circumstances = Circumstances(
-        refused_by=_refused_by(registry, champion_version, result) if champion_version and other else None,
-        floors_only=floors_only.strip(),
-    )
+    circumstances = Circumstances(floors_only=floors_only.strip())
+    if champion_version and other:
+        same, history = _same_model(registry, result, name), registry.history(name)
+        refused_by = refusing_predecessor(history, champion_version.number, same)
+        circumstances = replace(circumstances, refused_by=refused_by, taken_back=taken_back(history, same))
     return decide(challenger, _figures(result, right), champion, answers, params.gate, circumstances)
 
 
@@ -135,11 +136,10 @@ def judge_by_floors(result: Result, params: Params, not_asked: str) -> Verdict:
     return decide(challenger, _figures(result, right), None, None, params.gate, circumstances)
 
 
-def _refused_by(registry: Registry, champion: Version, result: Result) -> int | None:
-    """The earlier champion that refused this result's graph, in whatever version, and that this one succeeded."""
-    versions = registry.versions(champion.name)
-    same = {version.number for version in versions if version.tags.get("model_sha256") == result.model_sha256}
-    return refusing_predecessor(registry.history(champion.name), champion.number, same)
+def _same_model(registry: Registry, result: Result, name: str) -> set[int]:
+    """The versions that hold this result's graph."""
+    versions = registry.versions(name)
+    return {version.number for version in versions if version.tags.get("model_sha256") == result.model_sha256}
 
 
 def guards_of(

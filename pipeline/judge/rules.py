@@ -62,13 +62,15 @@ def decide(
         reasons += (_refused_before(circumstances.refused_by, champion),)
     if obstacle := comparison_obstacle(challenger, champion, circumstances.not_asked):
         reasons += (obstacle,)
-        outcome, promotes, text = _refused(reasons) or _floors_only(champion, obstacle, circumstances)
+        outcome, promotes, text = (
+            _refused(reasons) or _taken_back(circumstances) or _floors_only(champion, obstacle, circumstances)
+        )
         return replace(verdict, outcome=outcome, promotes=promotes, text=text, reasons=reasons)
     assert champion is not None  # noqa: S101  comparison_obstacle says so; mypy cannot know
     assert answers is not None  # noqa: S101  for mypy
     reasons += comparison_reasons(challenger, champion, answers, params)
     pairs, lower = answers.pairs, answers.pairs.lower_bound(params.confidence)
-    outcome, promotes, text = _refused(reasons) or _compared(reasons, lower)
+    outcome, promotes, text = _refused(reasons) or _taken_back(circumstances) or _compared(reasons, lower)
     return replace(
         verdict,
         outcome=outcome,
@@ -112,6 +114,14 @@ def _refused(reasons: tuple[Reason, ...]) -> tuple[Outcome, bool, str] | None:
     """Any reason that does not hold refuses."""
     failed = [reason.text for reason in reasons if reason.ok is False]
     return ("refused", False, "Refused: " + "; ".join(failed)) if failed else None
+
+
+def _taken_back(circumstances: Circumstances) -> tuple[Outcome, bool, str] | None:
+    """A person's rollback counts more than figures, or the next run would undo it."""
+    if not circumstances.taken_back:
+        return None
+    by_hand = "`pipeline registry promote` makes it champion by hand"
+    return "kept", False, f"Kept: the champion stays, a rollback took the challenger back; {by_hand}"
 
 
 def _compared(reasons: tuple[Reason, ...], lower: float) -> tuple[Outcome, bool, str]:

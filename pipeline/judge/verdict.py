@@ -78,11 +78,13 @@ class Circumstances:
     Attributes:
         not_asked: Why the champion is not asked at all, as a clause; empty where it is.
         refused_by: The earlier champion that refused this challenger and that the present one succeeded.
+        taken_back: Whether this challenger was champion until a rollback, and no person promoted it since.
         floors_only: A person's reason to let the floors decide where the contract changed; empty for none.
     """
 
     not_asked: str = ""
     refused_by: int | None = None
+    taken_back: bool = False
     floors_only: str = ""
 
 

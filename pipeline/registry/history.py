@@ -88,6 +88,22 @@ def refusing_predecessor(history: Collection[Move], champion: int, versions: Col
     return next((number for number in before if number in refusing), None)
 
 
+def taken_back(history: Iterable[Move], versions: Collection[int]) -> bool:
+    """Whether the last thing that happened to one of some versions, as champion, is that a rollback took it back.
+
+    Args:
+        history: Every move, the oldest first.
+        versions: The versions that hold the same model.
+    """
+    last = False
+    for move in history:
+        if move.action in {"promotion", "rollback"} and move.moved_to in versions:
+            last = False
+        elif move.action == "rollback" and move.moved_from in versions:
+            last = True
+    return last
+
+
 def _parse(text: str) -> Move:
     fields = {json_name: field for field, json_name in _JSON_NAMES.items()}
     return Move(**{fields.get(key, key): value for key, value in json.loads(text).items()})

@@ -385,6 +385,20 @@ def test_a_refused_result_is_judged_as_ever_against_the_champion_that_refused_it
     assert judge(grown, refused, registry).promotes
 
 
+def test_what_a_rollback_took_back_is_not_promoted_again_by_the_next_run(
+    registry: Registry, bad: Layout, poor: Params, good: Layout, easy: Params
+) -> None:
+    run(bad, poor, registry)
+    assert run(good, easy, registry).promotes
+    registry.rollback(NAME, why="alarms")
+    verdict = run(good, easy, registry)
+    assert (verdict.outcome, verdict.text.split(";")[0]) == (
+        "kept",
+        "Kept: the champion stays, a rollback took the challenger back",
+    )
+    assert registry.version(NAME, "champion").number == 1
+
+
 def test_a_person_may_promote_what_was_refused(
     registry: Registry, good: Layout, grown: Layout, easy: Params, refused: Params
 ) -> None:

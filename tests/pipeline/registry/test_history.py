@@ -1,6 +1,6 @@
 import pytest
 
-from pipeline.registry.history import Move, champions, moves, refusing_predecessor
+from pipeline.registry.history import Move, champions, moves, refusing_predecessor, taken_back
 
 P, R, NO = "promotion", "rollback", "refusal"
 Moves = list[tuple[str, int | None, int]]
@@ -61,3 +61,17 @@ def test_moves_are_read_from_the_tags_that_hold_them_and_from_no_others() -> Non
     tags = [{"stage": "Staging", second.tag: second.as_text()}, {first.tag: first.as_text()}, {}]
     assert moves(tags) == (first, second)
     assert first.tag == "history.000001.2026-11-23T00:00:00.000000 00:00"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([("promotion", None, 1), ("promotion", 1, 2)], False),
+        ([("promotion", None, 1), ("promotion", 1, 2), ("rollback", 2, 1)], True),
+        ([("promotion", None, 1), ("promotion", 1, 2), ("rollback", 2, 1), ("promotion", 1, 3)], True),
+        ([("promotion", None, 1), ("promotion", 1, 2), ("rollback", 2, 1), ("promotion", 1, 2)], False),
+        ([("promotion", None, 2), ("promotion", 2, 1), ("rollback", 1, 2)], False),
+    ],
+)
+def test_a_model_is_taken_back_until_somebody_promotes_it_again(given: Moves, expected: bool) -> None:
+    assert taken_back(history_of(given), {2}) is expected
