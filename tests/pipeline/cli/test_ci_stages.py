@@ -12,8 +12,8 @@ from tests.fixtures.called import called
     [
         ('["staging", "prod"]', "dev=\nstaging=yes\nprod=yes\n", "stages: staging, prod"),
         ("prod, dev", "dev=yes\nstaging=\nprod=yes\n", "stages: dev, prod"),
-        ("", "dev=\nstaging=\nprod=\n", "stages: none, because DEPLOY_STAGES is empty"),
-        (None, "dev=\nstaging=\nprod=\n", "stages: none, because DEPLOY_STAGES is empty"),
+        ("", "dev=\nstaging=\nprod=\n", "stages: none"),
+        (None, "dev=\nstaging=\nprod=\n", "stages: none"),
     ],
 )
 def test_each_stage_is_an_output_that_is_yes_or_empty(

@@ -100,9 +100,9 @@ def test_nothing_made_from_the_sample_is_published(project: Path) -> None:
 
 def test_the_champion_that_this_run_made_is_named_with_its_digest_and_may_be_signed_again(project: Path) -> None:
     made = file_digest(Layout(project).model)
-    first = ci.publish(parameters.load(), None, "a test")
+    first = ci.publish(parameters.load(), None, "a test", print)
     assert first.as_outputs() == {"outcome": "floors only", "champion": "1", "sha256": made, "made": "yes"}
-    again = ci.publish(parameters.load(), None, "a test")
+    again = ci.publish(parameters.load(), None, "a test", print)
     assert again.as_outputs() == {"outcome": "kept", "champion": "1", "sha256": made, "made": "yes"}
 
 
@@ -154,17 +154,17 @@ def test_a_dry_run_on_the_sample_asks_no_champion(project: Path) -> None:
 def test_publishing_over_a_champion_of_another_contract_needs_a_persons_word(project: Path) -> None:
     del project
     params = parameters.load()
-    ci.publish(params, None, "the first")
+    ci.publish(params, None, "the first", print)
     registry = Registry()
     with registry.store.client() as client:
         for tag, value in {"model_sha256": "0" * 64, "contract": "another"}.items():
             client.set_model_version_tag(NAME, "1", tag, value)
     params = params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"resamples": 99})})
 
-    held = ci.publish(params, None, "push")
+    held = ci.publish(params, None, "push", print)
     assert (held.verdict.outcome, held.verdict.promotes, held.champion) == ("floors only", False, 1)
     assert ci.judge(params, None, print, floors_only="a column went").verdict.promotes
-    said = ci.publish(params, None, "push", floors_only="a column went")
+    said = ci.publish(params, None, "push", print, floors_only="a column went")
     assert (said.verdict.outcome, said.verdict.promotes, said.champion) == ("floors only", True, 2)
     why = registry.history(NAME)[-1].why
     assert why.startswith("push. Floors only: they hold; champion version 1 was made for another contract")
@@ -190,9 +190,8 @@ def test_a_report_against_a_commit_that_is_gone_takes_the_one_before(project: Pa
 
 def test_what_was_made_otherwise_than_committed_makes_the_report_ask_for_it(project: Path) -> None:
     commit("dvc.lock", "params.yaml", "reports/metrics.json", "reports/data.json", "reports/parity.json")
-    (project / ci.RESULTS).mkdir(parents=True)
-    patch = "diff --git a/docs/model-card.md b/docs/model-card.md\nindex 1..2 100644\n+diff --git a/x b/x\n"
-    (project / ci.RESULTS / "results.patch").write_text(patch, encoding="utf-8")
+    (project / ci.RESULTS / "docs").mkdir(parents=True)
+    (project / ci.RESULTS / "docs/model-card.md").write_text("# Another card\n", encoding="utf-8")
     text = ci.report("")
     assert text.startswith("## 🔧 FIX LOCK: ")
     assert "1 difference from what the code makes</summary>\n\n- docs/model-card.md is not what the code makes" in text
