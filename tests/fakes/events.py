@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,11 @@ class Events:
         """Push HEAD to a branch, without what that starts; the commit."""
         raise NotImplementedError
 
+    @cached_property
+    def github(self) -> FakeGitHub:
+        """What answers the API: issues, comments, commits, and what was started."""
+        return FakeGitHub(root=self.origin.folder)
+
     def run_folder(self, number: int) -> Path:
         """What a run left behind."""
         return self.root / f"runs/{number}"
@@ -62,7 +67,6 @@ class Events:
         *,
         branch: str = "main",
         actor: str = "somebody",
-        github: FakeGitHub | None = None,
         **variables: str,
     ) -> Ran:
         """Push HEAD of the person's clone to a branch, and run one of the workflows that this starts."""
@@ -71,7 +75,7 @@ class Events:
         event = {"ref": f"refs/heads/{branch}", "before": before or "0" * 40, "after": sha, "deleted": False}
         changed = self.origin.changed(before, sha) if before else None
         order = Order(workflow, "push", event, f"refs/heads/{branch}", sha, actor)
-        return self._if_started(order, branch, changed, "", github, variables)
+        return self._if_started(order, branch, changed, "", variables)
 
     def dispatch(
         self,
@@ -80,7 +84,6 @@ class Events:
         *,
         branch: str = "main",
         actor: str = "somebody",
-        github: FakeGitHub | None = None,
         **variables: str,
     ) -> Ran:
         """Start a workflow by hand, or with `gh workflow run`, on a branch."""
@@ -89,12 +92,12 @@ class Events:
         sha = self.origin.head(branch)
         event = {"inputs": dict(inputs or {}), "ref": f"refs/heads/{branch}"}
         order = Order(workflow, "workflow_dispatch", event, f"refs/heads/{branch}", sha, actor)
-        return self._start(order, github, variables)
+        return self._start(order, variables)
 
-    def schedule(self, workflow: str, *, github: FakeGitHub | None = None, **variables: str) -> Ran:
+    def schedule(self, workflow: str, **variables: str) -> Ran:
         """The time has come."""
         order = Order(workflow, "schedule", {"schedule": "* * * * *"}, "refs/heads/main", self.origin.head("main"))
-        return self._if_started(order, "main", None, "", github, variables)
+        return self._if_started(order, "main", None, "", variables)
 
     def pull_request(
         self,
@@ -105,7 +108,6 @@ class Events:
         repository: str = REPOSITORY,
         actor: str = "somebody",
         action: str = "synchronize",
-        github: FakeGitHub | None = None,
         **variables: str,
     ) -> Ran:
         """Push HEAD to the branch of a pull request into main, of this repository or of a fork.
@@ -120,15 +122,14 @@ class Events:
             return Ran(workflow, refused=f"refs/pull/{number}/merge: this branch has conflicts with main")
         head = {"sha": sha, "ref": branch, "repo": {"full_name": repository, "fork": fork, "id": 33 if fork else 22}}
         head["label"] = f"{repository.split('/', maxsplit=1)[0]}:{branch}"
-        if github:
-            others = [item for item in github.pulls if item["number"] != number]
-            github.pulls[:] = [*others, pull(number, repository.split("/", maxsplit=1)[0], sha, branch=branch)]
+        others = [item for item in self.github.pulls if item["number"] != number]
+        self.github.pulls[:] = [*others, pull(number, repository.split("/", maxsplit=1)[0], sha, branch=branch)]
         base = {"sha": self._base(number), "ref": "main", "repo": {"full_name": REPOSITORY}}
         request = {"number": number, "base": base, "head": head, "user": {"login": actor}, "merge_commit_sha": merge}
         event = {"action": action, "number": number, "pull_request": request}
         order = Order(workflow, "pull_request", event, f"refs/pull/{number}/merge", merge, actor, fork, "main", branch)
         changed = self.origin.changed(self.origin.head("main"), sha, since_they_parted=True)
-        return self._if_started(order, "main", changed, action, github, variables)
+        return self._if_started(order, "main", changed, action, variables)
 
     def _base(self, number: int) -> str:
         """Main's head when the pull request was opened; `pull_request.base.sha` stays behind when main moves on.
@@ -142,7 +143,7 @@ class Events:
         return path.read_text(encoding="utf-8")
 
     def merge_group(
-        self, workflow: str = "pull-request", *, number: int = 7, github: FakeGitHub | None = None, **variables: str
+        self, workflow: str = "pull-request", *, number: int = 7, **variables: str
     ) -> Ran:
         """A pull request enters the merge queue: its commit is merged with main on a branch of the queue's own."""
         sha, main = self.origin.merge(number, "main"), self.origin.head("main")
@@ -151,9 +152,9 @@ class Events:
         group = {"head_sha": sha, "head_ref": ref, "base_sha": main, "base_ref": "refs/heads/main"}
         event = {"action": "checks_requested", "merge_group": group}
         order = Order(workflow, "merge_group", event, ref, sha, "github-merge-queue[bot]")
-        return self._if_started(order, "main", None, "checks_requested", github, variables)
+        return self._if_started(order, "main", None, "checks_requested", variables)
 
-    def workflow_run(self, workflow: str, of: Ran, *, github: FakeGitHub | None = None, **variables: str) -> Ran:
+    def workflow_run(self, workflow: str, of: Ran, **variables: str) -> Ran:
         """A run has ended; the workflow that waits for it runs from the default branch, with all that main may."""
         request = of.event.get("pull_request")
         repository = request["head"]["repo"] if request else {"full_name": REPOSITORY, "id": 22}
@@ -178,21 +179,20 @@ class Events:
         waited = triggers(self._workflow(workflow, self.origin.head("main"))).get("workflow_run", {})
         if of.github["workflow"] not in waited.get("workflows", ()):
             return Ran(workflow, refused=f"{workflow}.yml does not wait for {of.github['workflow']}")
-        return self.act("workflow_run", workflow, {"action": "completed", "workflow_run": run}, github, **variables)
+        return self.act("workflow_run", workflow, {"action": "completed", "workflow_run": run}, **variables)
 
     def act(
         self,
         event_name: str,
         workflow: str,
         event: Mapping[str, Any],
-        github: FakeGitHub | None = None,
         **variables: str,
     ) -> Ran:
-        """Any other event, whose workflow is the default branch's; `github` answers what its jobs ask."""
+        """Any other event, whose workflow is the default branch's."""
         order = Order(workflow, event_name, event, "refs/heads/main", self.origin.head("main"))
-        return self._if_started(order, "main", None, str(event.get("action", "")), github, variables)
+        return self._if_started(order, "main", None, str(event.get("action", "")), variables)
 
-    def rerun(self, ran: Ran, *, failed_only: bool = True, github: FakeGitHub | None = None, **variables: str) -> Ran:
+    def rerun(self, ran: Ran, *, failed_only: bool = True, **variables: str) -> Ran:
         """Somebody clicks "Re-run failed jobs", or all: the same commit, workflow file and event as before."""
         request = ran.event.get("pull_request")
         order = Order(
@@ -207,7 +207,7 @@ class Events:
             ran.github["head_ref"],
         )
         earlier = ran if failed_only else replace(ran, all_jobs=())
-        return self._start(order, github, variables, earlier)
+        return self._start(order, variables, earlier)
 
     # ---- what GitHub makes of it -------------------------------------------------------------------------------------
 
@@ -247,7 +247,6 @@ class Events:
         branch: str,
         changed: list[str] | None,
         action: str,
-        github: FakeGitHub | None,
         variables: Mapping[str, str],
     ) -> Ran:
         workflow = self._workflow(order.workflow, order.sha)
@@ -257,10 +256,10 @@ class Events:
             return Ran(order.workflow, refused=f"{order.workflow}.yml is disabled")
         if not starts(workflow, order.event_name, branch, changed, action):
             return Ran(order.workflow, refused=f"{order.workflow}.yml does not wait for this {order.event_name}")
-        return self._start(order, github, variables)
+        return self._start(order, variables)
 
     def _start(
-        self, order: Order, github: FakeGitHub | None, variables: Mapping[str, str], earlier: Ran | None = None
+        self, order: Order, variables: Mapping[str, str], earlier: Ran | None = None
     ) -> Ran:
         settings = self.settings
         number = earlier.number if earlier else len(list((self.root / "runs").glob("*"))) + 11
@@ -279,11 +278,10 @@ class Events:
         event = {"repository": repository, "sender": {"login": order.actor}, **order.event}
         event["repository"] = repository
         host = GitHost(self.root, self.root / "git.pem", settings.private, {}, settings.protected)
-        api = github or FakeGitHub(root=self.origin.folder)
-        api.private = settings.private
-        api.disabled |= {f"{path.stem}.yml" for path in self._files() if self.disabled(path.stem)}
-        with serving_git(host), nullcontext() if api.address else serving(api), settings.with_variables(variables):
-            return Run(self, host, api, replace(order, event=event), number, earlier).go()  # type: ignore[arg-type]
+        self.github.private = settings.private
+        self.github.disabled = {f"{path.stem}.yml" for path in self._files() if self.disabled(path.stem)}
+        with serving_git(host), serving(self.github), settings.with_variables(variables):
+            return Run(self, host, replace(order, event=event), number, earlier).go()  # type: ignore[arg-type]
 
     def _files(self) -> list[Path]:
         names = self.origin.git("ls-tree", "--name-only", "refs/heads/main", ".github/workflows/").splitlines()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tests.fakes import runner
 from tests.fakes.expressions import LATER, ExpressionError, filled
 from tests.fakes.git_host import GitHost
-from tests.fakes.github import REPOSITORY, FakeGitHub, Token
+from tests.fakes.github import REPOSITORY, Token
 from tests.fakes.partial import settled
 from tests.fakes.ran import Ran, RanJob
 from tests.fakes.workflow_rules import (
@@ -100,16 +100,13 @@ class Run:
     Args:
         hub: The repository and its settings.
         host: The git server that the jobs fetch from and push to.
-        api: What answers them besides.
         order: What starts it.
         number: The run's number.
         earlier: The attempt before, of which only what failed is run again.
     """
 
-    def __init__(
-        self, hub: "Hub", host: GitHost, api: FakeGitHub, order: Order, number: int, earlier: Ran | None = None
-    ) -> None:
-        self.hub, self.host, self.api, self.order, self.number = hub, host, api, order, number
+    def __init__(self, hub: "Hub", host: GitHost, order: Order, number: int, earlier: Ran | None = None) -> None:
+        self.hub, self.host, self.order, self.number = hub, host, order, number
         self.attempt = earlier.attempt + 1 if earlier else 1
         self.kept = {job.name: job for job in earlier.all_jobs if job.result == "success"} if earlier else {}
         self.texts = hub.origin.files(order.sha)
@@ -166,8 +163,8 @@ class Run:
             "workflow_ref": f"{REPOSITORY}/{self.path}@{order.ref}",
             "workflow_sha": order.sha,
             "server_url": self.host.address,
-            "api_url": self.api.address,
-            "graphql_url": f"{self.api.address}/graphql",
+            "api_url": self.hub.github.address,
+            "graphql_url": f"{self.hub.github.address}/graphql",
         }
 
     def _typed(self, given: Mapping[str, Any], trigger: str, path: str) -> dict[str, Any]:
@@ -274,7 +271,7 @@ class Run:
         claims = self._claims(environment, scope.path)
         token = f"ghs_{secrets_of_python.token_hex(18)}"
         self.host.tokens[token] = permissions.get("contents", "")
-        self.api.tokens[token] = Token(permissions=permissions)
+        self.hub.github.tokens[token] = Token(permissions=permissions)
         later = dict.fromkeys(("steps", "env", "job", "runner", "secrets"), LATER)
         contexts = {**known, **later, "vars": variables}
         declared = {key: str(value) for key, value in (job.get("outputs") or {}).items()}
@@ -317,7 +314,7 @@ class Run:
             self.hub.root / f"jobs/{self.number}-{self.attempt}-{len(self.ended)}",
         )
         # A job's token ends with the job.
-        del self.host.tokens[token], self.api.tokens[token]
+        del self.host.tokens[token], self.hub.github.tokens[token]
         # A value that holds a secret is not handed on: "Skip output since it may contain secret".
         hidden = [secret for secret in [*secrets.values(), token] if secret]
         safe = {key: value for key, value in outputs.items() if not any(secret in value for secret in hidden)}
