@@ -1,25 +1,34 @@
 """What happens on GitHub, and which workflow it starts: a push, a pull request, a click, a time, the end of a run."""
 
 import json
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from tests.fakes import payloads
 from tests.fakes.git_host import GitHost, serving_git
 from tests.fakes.github import BOT, REPOSITORY, TOKEN, FakeGitHub, pull, serving
 from tests.fakes.github.answers import RefusedError, answer
+from tests.fakes.job import Place
+from tests.fakes.order import Order
 from tests.fakes.origin import Origin
 from tests.fakes.ran import Ran
 from tests.fakes.repository_settings import RepositorySettings
-from tests.fakes.run import Order, Run
-from tests.fakes.workflow_rules import read, starts, triggers
+from tests.fakes.run import WorkflowRun
+from tests.fakes.workflow_rules import Workflow, read, starts, triggers
+
+MAIN = "refs/heads/main"
+FIRST_RUN = 11
 
 
 @dataclass(frozen=True)
 class Events:
-    """The part of `Hub` that makes events and starts runs."""
+    """The part of `Hub` that makes events and starts runs.
+
+    Each method runs one workflow, which it names, and gives what came of it: a `Ran` whose `refused` says why GitHub
+    started nothing, where that is so. `variables` are set besides those of the settings, for this run.
+    """
 
     root: Path
     s3: str
@@ -28,50 +37,36 @@ class Events:
     @property
     def origin(self) -> Origin:
         """The repository on GitHub."""
-        raise NotImplementedError
+        return Origin(self.root / f"{REPOSITORY}.git")
 
     def send(self, branch: str) -> str:
         """Push HEAD to a branch, without what that starts; the commit."""
         raise NotImplementedError
 
-    def run_folder(self, number: int) -> Path:
-        """What a run left behind."""
-        return self.root / f"runs/{number}"
-
-    @property
-    def artifacts(self) -> Path:
-        """The artifacts of the latest run: a folder for each."""
-        numbers = [int(path.name) for path in (self.root / "runs").glob("*")]
-        return self.run_folder(max(numbers, default=0)) / "artifacts"
+    @cached_property
+    def github(self) -> FakeGitHub:
+        """What answers the API: comments, issues, commits, and what was started."""
+        return FakeGitHub(root=self.origin.folder)
 
     def written(self, name: str) -> list[str]:
-        """The lines that a stand-in wrote down: roles, asked, attested."""
+        """The lines that a stand-in wrote down: `roles` that were asked for, `asked` of gh, `attested`."""
         path = self.root / name
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
 
     @property
     def attestations(self) -> list[dict[str, str]]:
-        """What was signed: digest, name, signer (the workflow file of the job), ref, sha and event."""
+        """What was signed: digest, name, signer (the workflow file of the job), repository, ref, sha and event."""
         return [json.loads(line) for line in self.written("attested")]
 
-    # ---- what people and GitHub do -----------------------------------------------------------------------------------
-
     def push(
-        self,
-        workflow: str = "retrain",
-        *,
-        branch: str = "main",
-        actor: str = "somebody",
-        github: FakeGitHub | None = None,
-        **variables: str,
+        self, workflow: str = "retrain", *, branch: str = "main", actor: str = "somebody", **variables: str
     ) -> Ran:
-        """Push HEAD of the person's clone to a branch, and run one of the workflows that this starts."""
-        before = self.origin.head(branch)
-        sha = self.send(branch)
-        event = {"ref": f"refs/heads/{branch}", "before": before or "0" * 40, "after": sha, "deleted": False}
-        changed = self.origin.changed(before, sha) if before else None
-        order = Order(workflow, "push", event, f"refs/heads/{branch}", sha, actor)
-        return self._if_started(order, branch, changed, "", github, variables)
+        """Push HEAD of the person's clone to a branch."""
+        before, after = self.origin.head(branch), self.send(branch)
+        ref = f"refs/heads/{branch}"
+        event = {"ref": ref, "before": before or "0" * 40, "after": after, "deleted": False}
+        changed = self.origin.changed(before, after) if before else None
+        return self._if_started(Order(workflow, "push", event, ref, after, actor), variables, branch, changed)
 
     def dispatch(
         self,
@@ -80,21 +75,19 @@ class Events:
         *,
         branch: str = "main",
         actor: str = "somebody",
-        github: FakeGitHub | None = None,
         **variables: str,
     ) -> Ran:
-        """Start a workflow by hand, or with `gh workflow run`, on a branch."""
-        if refused := self.refuse_dispatch(f"{workflow}.yml", branch, inputs or {}):
+        """Start a workflow by hand, or with a token as `self.github.started` says, on a branch."""
+        if refused := self.refusal(f"{workflow}.yml", branch, inputs or {}):
             return Ran(workflow, refused=refused)
-        sha = self.origin.head(branch)
-        event = {"inputs": dict(inputs or {}), "ref": f"refs/heads/{branch}"}
-        order = Order(workflow, "workflow_dispatch", event, f"refs/heads/{branch}", sha, actor)
-        return self._start(order, github, variables)
+        ref = f"refs/heads/{branch}"
+        event = {"inputs": dict(inputs or {}), "ref": ref}
+        return self._start(Order(workflow, "workflow_dispatch", event, ref, self.origin.head(branch), actor), variables)
 
-    def schedule(self, workflow: str, *, github: FakeGitHub | None = None, **variables: str) -> Ran:
+    def schedule(self, workflow: str, **variables: str) -> Ran:
         """The time has come."""
-        order = Order(workflow, "schedule", {"schedule": "* * * * *"}, "refs/heads/main", self.origin.head("main"))
-        return self._if_started(order, "main", None, "", github, variables)
+        order = Order(workflow, "schedule", {"schedule": "0 0 * * *"}, MAIN, self.origin.head("main"))
+        return self._if_started(order, variables)
 
     def pull_request(
         self,
@@ -105,113 +98,65 @@ class Events:
         repository: str = REPOSITORY,
         actor: str = "somebody",
         action: str = "synchronize",
-        github: FakeGitHub | None = None,
         **variables: str,
     ) -> Ran:
-        """Push HEAD to the branch of a pull request into main, of this repository or of a fork.
-
-        The base that GitHub names is main's head of the first time; what is checked out is the merge with today's main.
-        """
-        fork = repository != REPOSITORY
-        sha = self.send(f"{repository.split('/', maxsplit=1)[0]}-{branch}" if fork else branch)
-        self.origin.git("update-ref", f"refs/pull/{number}/head", sha)
+        """Push HEAD to the branch of a pull request into main, in this repository or in a fork."""
+        fork, owner = repository != REPOSITORY, repository.split("/", maxsplit=1)[0]
+        # A fork's branch is none of this repository's; GitHub knows its commit by the pull request only.
+        head = self.send(f"{owner}-{branch}" if fork else branch)
+        self.origin.git("update-ref", f"refs/pull/{number}/head", head)
+        if fork:
+            self.origin.git("update-ref", "-d", f"refs/heads/{owner}-{branch}")
+        others = [item for item in self.github.pulls if item["number"] != number]
+        self.github.pulls[:] = [*others, pull(number, owner, head, branch=branch)]
         merge = self.origin.merge(number, "main")
         if not merge:
             return Ran(workflow, refused=f"refs/pull/{number}/merge: this branch has conflicts with main")
-        head = {"sha": sha, "ref": branch, "repo": {"full_name": repository, "fork": fork, "id": 33 if fork else 22}}
-        head["label"] = f"{repository.split('/', maxsplit=1)[0]}:{branch}"
-        if github:
-            others = [item for item in github.pulls if item["number"] != number]
-            github.pulls[:] = [*others, pull(number, repository.split("/", maxsplit=1)[0], sha, branch=branch)]
-        base = {"sha": self._base(number), "ref": "main", "repo": {"full_name": REPOSITORY}}
-        request = {"number": number, "base": base, "head": head, "user": {"login": actor}, "merge_commit_sha": merge}
+        commits = {"base": self._base(number), "head": head, "merge": merge}
+        request = payloads.pull_request(number, commits, repository, branch, actor)
         event = {"action": action, "number": number, "pull_request": request}
         order = Order(workflow, "pull_request", event, f"refs/pull/{number}/merge", merge, actor, fork, "main", branch)
-        changed = self.origin.changed(self.origin.head("main"), sha, since_they_parted=True)
-        return self._if_started(order, "main", changed, action, github, variables)
+        changed = self.origin.changed(self.origin.head("main"), head, since_they_parted=True)
+        return self._if_started(order, variables, "main", changed)
 
     def _base(self, number: int) -> str:
-        """Main's head when the pull request was opened; `pull_request.base.sha` stays behind when main moves on.
-
-        https://github.com/lablup/backend.ai/pull/11862
-        """
         path = self.root / f"pulls/{number}"
         if not path.exists():
             path.parent.mkdir(exist_ok=True)
             path.write_text(self.origin.head("main"), encoding="utf-8")
         return path.read_text(encoding="utf-8")
 
-    def merge_group(
-        self, workflow: str = "pull-request", *, number: int = 7, github: FakeGitHub | None = None, **variables: str
-    ) -> Ran:
-        """A pull request enters the merge queue: its commit is merged with main on a branch of the queue's own."""
+    def merge_group(self, workflow: str = "pull-request", *, number: int = 7, **variables: str) -> Ran:
+        """A pull request enters the merge queue, which merges it with main on a branch of its own."""
         sha, main = self.origin.merge(number, "main"), self.origin.head("main")
         ref = f"refs/heads/gh-readonly-queue/main/pr-{number}-{main}"
         self.origin.git("update-ref", ref, sha)
-        group = {"head_sha": sha, "head_ref": ref, "base_sha": main, "base_ref": "refs/heads/main"}
+        group = {"head_sha": sha, "head_ref": ref, "base_sha": main, "base_ref": MAIN}
         event = {"action": "checks_requested", "merge_group": group}
-        order = Order(workflow, "merge_group", event, ref, sha, "github-merge-queue[bot]")
-        return self._if_started(order, "main", None, "checks_requested", github, variables)
+        return self._if_started(Order(workflow, "merge_group", event, ref, sha, "github-merge-queue[bot]"), variables)
 
-    def workflow_run(self, workflow: str, of: Ran, *, github: FakeGitHub | None = None, **variables: str) -> Ran:
-        """A run has ended; the workflow that waits for it runs from the default branch, with all that main may."""
-        request = of.event.get("pull_request")
-        repository = request["head"]["repo"] if request else {"full_name": REPOSITORY, "id": 22}
-        owner = {"login": repository["full_name"].split("/")[0]}
-        fork = request is not None and request["head"]["repo"]["fork"]
-        # Of a fork's run GitHub does not say for which pull request: https://github.com/orgs/community/discussions/25220
-        pulls = [{"number": request["number"], "head": request["head"], "base": request["base"]}] if request else []
-        run = {
-            "id": of.number,
-            "name": of.github["workflow"],
-            "event": of.github["event_name"],
-            "conclusion": of.conclusion,
-            "run_attempt": of.attempt,
-            "head_sha": request["head"]["sha"] if request else of.github["sha"],
-            "head_branch": request["head"]["ref"] if request else of.github["ref_name"],
-            "head_repository": {**repository, "owner": owner},
-            "html_url": f"https://github.example/{REPOSITORY}/actions/runs/{of.number}",
-            "path": f".github/workflows/{of.workflow}.yml",
-            "actor": {"login": of.github["actor"]},
-            "pull_requests": [] if fork else pulls,
-        }
+    def workflow_run(self, workflow: str, of: Ran, **variables: str) -> Ran:
+        """A run has ended; the workflow that waits for it is main's, with all that main may."""
         waited = triggers(self._workflow(workflow, self.origin.head("main"))).get("workflow_run", {})
         if of.github["workflow"] not in waited.get("workflows", ()):
             return Ran(workflow, refused=f"{workflow}.yml does not wait for {of.github['workflow']}")
-        return self.act("workflow_run", workflow, {"action": "completed", "workflow_run": run}, github, **variables)
+        event = {"action": "completed", "workflow_run": payloads.ended_run(of)}
+        order = Order(workflow, "workflow_run", event, MAIN, self.origin.head("main"), of.github["actor"])
+        return self._if_started(order, variables)
 
-    def act(
-        self,
-        event_name: str,
-        workflow: str,
-        event: Mapping[str, Any],
-        github: FakeGitHub | None = None,
-        **variables: str,
-    ) -> Ran:
-        """Any other event, whose workflow is the default branch's; `github` answers what its jobs ask."""
-        order = Order(workflow, event_name, event, "refs/heads/main", self.origin.head("main"))
-        return self._if_started(order, "main", None, str(event.get("action", "")), github, variables)
-
-    def rerun(self, ran: Ran, *, failed_only: bool = True, github: FakeGitHub | None = None, **variables: str) -> Ran:
+    def rerun(self, ran: Ran, *, failed_only: bool = True, **variables: str) -> Ran:
         """Somebody clicks "Re-run failed jobs", or all: the same commit, workflow file and event as before."""
-        request = ran.event.get("pull_request")
+        request, github = ran.event.get("pull_request"), ran.github
+        fork = request is not None and request["head"]["repo"]["fork"]
         order = Order(
-            ran.workflow,
-            ran.github["event_name"],
-            ran.event,
-            ran.github["ref"],
-            ran.github["sha"],
-            ran.github["actor"],
-            bool(request and request["head"]["repo"]["fork"]),
-            ran.github["base_ref"],
-            ran.github["head_ref"],
+            ran.workflow, github["event_name"], ran.event, github["ref"], github["sha"], github["actor"], fork
         )
-        earlier = ran if failed_only else replace(ran, all_jobs=())
-        return self._start(order, github, variables, earlier)
+        order = replace(order, base_ref=github["base_ref"], head_ref=github["head_ref"])
+        return self._start(order, variables, ran if failed_only else replace(ran, all_jobs=()))
 
     # ---- what GitHub makes of it -------------------------------------------------------------------------------------
 
-    def _workflow(self, workflow: str, sha: str) -> dict[str, Any]:
+    def _workflow(self, workflow: str, sha: str) -> Workflow:
         text = self.origin.git("show", f"{sha}:.github/workflows/{workflow}.yml", check=False)
         return read(text) if text else {"on": {}, "jobs": {}}
 
@@ -225,7 +170,7 @@ class Events:
         by_github = self.settings.fork and scheduled and workflow not in self.settings.enabled
         return workflow in self.settings.disabled or by_github
 
-    def refuse_dispatch(self, file: str, branch: str, inputs: Mapping[str, str]) -> str:
+    def refusal(self, file: str, branch: str, inputs: Mapping[str, str]) -> str:
         """Why GitHub answers 404 or 422 to a dispatch, or nothing."""
         workflow = file.removesuffix(".yml")
         fake = FakeGitHub(root=self.origin.folder, disabled={file} if self.disabled(workflow) else set())
@@ -234,57 +179,37 @@ class Events:
             answer(fake, "POST", path, {}, body, TOKEN)
         except RefusedError as refused:
             return str(refused)
-        trigger = triggers(self._workflow(workflow, self.origin.head(branch)))["workflow_dispatch"]
-        for name, wanted in (trigger.get("inputs") or {}).items():
+        declared = triggers(self._workflow(workflow, self.origin.head(branch)))["workflow_dispatch"].get("inputs") or {}
+        for name, wanted in declared.items():
             value = inputs.get(name, wanted.get("default"))
             if wanted.get("type") == "choice" and value not in wanted["options"]:
                 return f"Provided value '{value}' for input '{name}' not in the list of allowed values"
         return ""
 
     def _if_started(
-        self,
-        order: Order,
-        branch: str,
-        changed: list[str] | None,
-        action: str,
-        github: FakeGitHub | None,
-        variables: Mapping[str, str],
+        self, order: Order, variables: Mapping[str, str], branch: str = "main", changed: Iterable[str] | None = None
     ) -> Ran:
-        workflow = self._workflow(order.workflow, order.sha)
         if order.actor == BOT and order.event_name != "workflow_run":
-            return Ran(order.workflow, refused="what the token of a job does starts no workflow")
+            return Ran(
+                order.workflow, refused="what a job's token does starts no workflow, or one that nobody approved"
+            )
         if self.disabled(order.workflow):
             return Ran(order.workflow, refused=f"{order.workflow}.yml is disabled")
-        if not starts(workflow, order.event_name, branch, changed, action):
+        action = str(order.event.get("action", ""))
+        if not starts(self._workflow(order.workflow, order.sha), order.event_name, branch, changed, action):
             return Ran(order.workflow, refused=f"{order.workflow}.yml does not wait for this {order.event_name}")
-        return self._start(order, github, variables)
+        return self._start(order, variables)
 
-    def _start(
-        self, order: Order, github: FakeGitHub | None, variables: Mapping[str, str], earlier: Ran | None = None
-    ) -> Ran:
-        settings = self.settings
-        number = earlier.number if earlier else len(list((self.root / "runs").glob("*"))) + 11
-        self.run_folder(number).mkdir(parents=True, exist_ok=True)
-        repository = {
-            "full_name": REPOSITORY,
-            "name": REPOSITORY.split("/")[1],
-            "owner": {"login": REPOSITORY.split("/")[0], "id": 11},
-            "id": 22,
-            "private": settings.private,
-            "visibility": "private" if settings.private else "public",
-            "fork": settings.fork,
-            "default_branch": "main",
-            "html_url": f"https://github.example/{REPOSITORY}",
-        }
-        event = {"repository": repository, "sender": {"login": order.actor}, **order.event}
-        event["repository"] = repository
+    def _start(self, order: Order, variables: Mapping[str, str], earlier: Ran | None = None) -> Ran:
+        settings, runs = self.settings, self.root / "runs"
+        number = earlier.number if earlier else len(list(runs.glob("*"))) + FIRST_RUN
+        (runs / str(number)).mkdir(parents=True, exist_ok=True)
+        order = replace(order, event=payloads.whole(order.event, settings, order.actor))
         host = GitHost(self.root, self.root / "git.pem", settings.private, {}, settings.protected)
-        api = github or FakeGitHub(root=self.origin.folder)
-        api.private = settings.private
-        api.disabled |= {f"{path.stem}.yml" for path in self._files() if self.disabled(path.stem)}
-        with serving_git(host), nullcontext() if api.address else serving(api), settings.with_variables(variables):
-            return Run(self, host, api, replace(order, event=event), number, earlier).go()  # type: ignore[arg-type]
-
-    def _files(self) -> list[Path]:
-        names = self.origin.git("ls-tree", "--name-only", "refs/heads/main", ".github/workflows/").splitlines()
-        return [Path(name) for name in names]
+        names = self.origin.git("ls-tree", "--name-only", MAIN, ".github/workflows/").splitlines()
+        self.github.private = settings.private
+        self.github.disabled = {Path(name).name for name in names if self.disabled(Path(name).stem)}
+        self.github.protected = {name: f"Protected branch update failed for {name}." for name in settings.protected}
+        with serving_git(host), serving(self.github), settings.with_variables(variables):
+            place = Place(settings, host, self.github)
+            return WorkflowRun(place, order, self.origin.files(order.sha), number, self.root, earlier).go()

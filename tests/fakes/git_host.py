@@ -35,7 +35,7 @@ while read -r old new ref; do
   [ "$new" = $none ] && continue
   [ "$old" = $none ] && old=$(git merge-base "$new" refs/heads/main || git hash-object -t tree /dev/null)
   for file in $(git diff --name-only "$old" "$new" -- .github/workflows); do
-    echo "refusing to allow a GitHub App to create or update workflow \\`$file\\` without \\`workflows\\` permission" >&2
+    echo "refusing to allow a GitHub App to create or update workflow $file without workflows permission" >&2
     exit 1
   done
 done

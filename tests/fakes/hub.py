@@ -14,8 +14,6 @@ from typing import Any
 
 from pipeline.registry import Registry
 from tests.fakes.events import Events
-from tests.fakes.github import REPOSITORY
-from tests.fakes.origin import Origin
 from tests.fakes.repository_settings import EnvironmentSettings, RepositorySettings
 from tests.fakes.trust import ROLE
 from tests.fixtures.project import Project
@@ -54,11 +52,6 @@ class Hub(Events):
     def repository(self) -> Project:
         """A person's clone."""
         return Project(self.root / "repository")
-
-    @property
-    def origin(self) -> Origin:
-        """The repository on GitHub; `publish` makes it."""
-        return Origin(self.root / f"{REPOSITORY}.git")
 
     @property
     def name(self) -> str:

@@ -46,7 +46,7 @@ class Origin:
         return commit
 
     def changed(self, before: str, after: str, *, since_they_parted: bool = False) -> list[str]:
-        """The files that differ: between two commits, or of the second since it left the first, as for pull requests."""
+        """The files that differ: of two commits, or of the second since it left the first, as for pull requests."""
         dots = "..." if since_they_parted else ".."
         return self.git("diff", "--name-only", f"{before}{dots}{after}").splitlines()
 

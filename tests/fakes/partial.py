@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from tests.fakes.expressions import INSIDE, LATER, Contexts, Node, condition, evaluate, parse, text_of
+from tests.fakes.expression_tree import Node, parse
+from tests.fakes.expressions import INSIDE, LATER, Contexts, condition, evaluate, text_of
 
 
 def _quoted(value: Any) -> str:

@@ -1,5 +1,6 @@
 """What one run of a workflow said, left behind, and how its jobs and steps ended."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 Event = dict[str, Any]
+ENDED = re.compile(r"(?:Success|Failure) - Main (?P<name>.*) \[[\w.µ]+\]$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,9 @@ class RanJob:
     def steps(self) -> dict[str, str]:
         """How each step that ran ended, by its name."""
         ended = [event for event in self.events if event.get("stage") == "Main" and "stepResult" in event]
-        return {event["step"]: event["stepResult"] for event in ended}
+        # Of a step within an action only the text has the name.
+        named = [(ENDED.search(event["msg"]), event) for event in ended]
+        return {match["name"]: event["stepResult"] for match, event in named if match}
 
 
 @dataclass(frozen=True)

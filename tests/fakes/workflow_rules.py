@@ -6,7 +6,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tests.fakes.expressions import LATER, Contexts, ExpressionError, condition, evaluate, names, truthy
+from tests.fakes.expression_tree import ExpressionError, names
+from tests.fakes.expressions import LATER, Contexts, condition, evaluate, truthy
 
 Workflow = Mapping[str, Any]
 LEVELS = ("none", "read", "write")
@@ -73,19 +74,22 @@ def starts(workflow: Workflow, event: str, branch: str, changed: Iterable[str] |
     if event not in triggers(workflow):
         return False
     filters = triggers(workflow)[event]
-    types = filters.get("types", ["opened", "synchronize", "reopened"] if event == "pull_request" else [action])
-    if action and action not in ([types] if isinstance(types, str) else types):
+    usual = ["opened", "synchronize", "reopened"] if event == "pull_request" else [action]
+    if action and action not in _listed(filters.get("types", usual)):
         return False
-    if "branches" in filters and not allows(filters["branches"], branch):
+    wanted, unwanted = (_listed(filters.get(key, ())) for key in ("branches", "branches-ignore"))
+    if (wanted and not allows(wanted, branch)) or (unwanted and allows(unwanted, branch)):
         return False
-    if "branches-ignore" in filters and allows(filters["branches-ignore"], branch):
-        return False
-    if changed is None:
-        return True
-    if "paths" in filters:
-        return any(allows(filters["paths"], path) for path in changed)
-    ignored = filters.get("paths-ignore", [])
-    return not ignored or any(not allows(ignored, path) for path in changed)
+    wanted, unwanted = (_listed(filters.get(key, ())) for key in ("paths", "paths-ignore"))
+    return (
+        changed is None
+        or not (wanted or unwanted)
+        or any(allows(wanted or ["**"], path) and not allows(unwanted, path) for path in changed)
+    )
+
+
+def _listed(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
 
 
 def permissions(said: Any) -> dict[str, str]:
@@ -138,9 +142,8 @@ def refusals(path: str, files: Mapping[str, Workflow], allowed: Mapping[str, str
         own = job_permissions(workflow, job, allowed)
         if allowed is not None and "permissions" in job and (more := _exceeds(own, allowed)):
             errors.append(f"The nested job '{name}' is requesting '{more[0]}', but is only allowed '{more[1]}'.")
-        for need in needed(job):
-            if need not in workflow["jobs"]:
-                errors.append(f"Job '{name}' depends on unknown job '{need}'.")
+        unknown = [need for need in needed(job) if need not in workflow["jobs"]]
+        errors += [f"Job '{name}' depends on unknown job '{need}'." for need in unknown]
         if not called(job):
             continue
         if called(job) not in files:

@@ -1,38 +1,54 @@
-"""comment.yml, run as GitHub runs it, against a GitHub that listens on this machine."""
+"""comment.yml, run as GitHub runs it, after a run of pull-request.yml that left a report."""
 
-from collections.abc import Iterator
+import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from tests.fakes.github import FakeGitHub, event, pull, serving
+from pipeline.files import digest
 from tests.fakes.hub import Hub
 from tests.fakes.ran import Ran
 
 pytestmark = pytest.mark.xdist_group("workflows")
 
+FORK = "somebody/obesity"
+
 
 @pytest.fixture
-def github() -> Iterator[FakeGitHub]:
-    with serving(FakeGitHub(pulls=[pull(owner="somebody")])) as fake:
-        yield fake
+def hub(first_hub: Hub, tmp_path: Path) -> Hub:
+    """A hub of the test's own, with a branch that changes a document."""
+    hub = first_hub.clone(tmp_path / "hub", f"hub-{digest(str(tmp_path).encode())[:16]}")
+    (hub.repository.root / "README.md").write_text("# Better words\n", encoding="utf-8")
+    hub.commit("Say it better")
+    return hub
 
 
-def finished(hub: Hub, github: FakeGitHub, report: str) -> Ran:
-    """What GitHub runs when the run of a fork's pull request has ended and left a report."""
-    (hub.artifacts / "report").mkdir(parents=True, exist_ok=True)
-    (hub.artifacts / "report/report.md").write_text(report, encoding="utf-8")
-    return hub.act("workflow_run", "comment", event(fork=True), api=github.address)
+def reported(ran: Ran, report: str) -> Ran:
+    """The same run as if it had trained and left a report."""
+    folder = ran.artifacts / "report"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "report.md").write_text(report, encoding="utf-8")
+    return ran
 
 
-def test_a_pull_request_gets_one_comment_and_then_an_update_of_the_same(first_hub: Hub, github: FakeGitHub) -> None:
-    assert finished(first_hub, github, "## Better\n").jobs == {"comment": "success"}
-    assert finished(first_hub, github, "## Worse\n").jobs == {"comment": "success"}
-    assert github.asked == ["POST", "PATCH"]
-    assert [(item["number"], item["body"].splitlines()[1]) for item in github.comments] == [(7, "## Worse")]
+def test_a_pull_request_gets_one_comment_and_then_an_update_of_the_same(hub: Hub) -> None:
+    ran = hub.pull_request(repository=FORK)
+    for report in ("## Better\n", "## Worse\n"):
+        assert hub.workflow_run("comment", reported(ran, report)).jobs["comment"] == "success"
+    ((number, text),) = [(item["number"], item["body"]) for item in hub.github.comments]
+    assert (number, text.splitlines()[1]) == (7, "## Worse")
 
 
-def test_a_run_that_was_not_for_a_pull_request_gets_no_comment(first_hub: Hub, github: FakeGitHub) -> None:
-    finished = event()
-    finished["workflow_run"]["event"] = "push"
-    ran = first_hub.act("workflow_run", "comment", finished, api=github.address)
-    assert (ran.jobs, github.asked) == ({}, [])
+def test_a_run_of_main_gets_no_comment(hub: Hub) -> None:
+    ran = hub.pull_request()
+    pushed = replace(ran, event={}, github={**ran.github, "event_name": "push"})
+    assert hub.workflow_run("comment", pushed).jobs == {}
+    assert hub.github.asked == []
+
+
+def test_a_forks_run_is_commented_and_nothing_is_committed_to_its_branch(hub: Hub) -> None:
+    ran = hub.workflow_run("comment", reported(hub.pull_request(repository=FORK), "## Better\n"))
+    assert ran.jobs == {"comment": "success"}
+    assert "commit the results" in ran.skipped

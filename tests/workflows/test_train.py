@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.files import Layout, digest, file_digest
+from pipeline.files import digest, file_digest
 from tests.fakes.hub import Hub
 from tests.fakes.ran import Ran
 
@@ -28,33 +28,34 @@ def hub(promoted: tuple[Hub, Ran], tmp_path: Path) -> Hub:
     return promoted[0].clone(tmp_path / "hub", f"hub-{digest(str(tmp_path).encode())[:16]}")
 
 
-def test_a_stale_lock_fails_with_an_annotation_on_the_file_and_publishes_nothing(
-    stale: tuple[Hub, Ran], tmp_path: Path
-) -> None:
-    hub, ran = stale
-    assert ran.jobs == {"train / train": "failure"}
-    errors = {file: text for file, _, text in ran.annotations("error")}
-    assert {"dvc.lock", "reports/metrics.json"} <= errors.keys()
-    assert "stage train: forest, models/folds" in errors["dvc.lock"]
-    assert ran.steps["Check that dvc.lock is what the code makes"] == "failure"
-    assert "Judge" not in ran.steps
-    assert champion(hub, tmp_path / "kept") == (1, 1)
-    report = (ran.artifacts / "report/report.md").read_text(encoding="utf-8")
-    assert "`dvc.lock` is stale" in report
-
-
-def test_a_push_of_better_params_retrains_registers_promotes_and_hands_over_an_attested_champion(
+def test_a_push_of_a_changed_number_is_published_signed_and_deployed_and_its_lock_follows(
     promoted: tuple[Hub, Ran], tmp_path: Path
 ) -> None:
     hub, ran = promoted
-    assert {"train / train": "success", "attest the champion": "success"}.items() <= ran.jobs.items(), ran.said
-    assert champion(hub, tmp_path / "kept") == (2, 2)
-    champion_model = Layout(ran.artifacts / "champion").model
-    signed = hub.attestations[0]
-    assert (signed["digest"], signed["name"]) == (file_digest(champion_model), "models/champion/models/model.onnx")
-    assert (signed["signer"], signed["ref"]) == ("us/obesity/.github/workflows/retrain.yml", "refs/heads/main")
+    assert ran.jobs == {
+        "train": "success",
+        "commit the results": "success",
+        "attest the champion": "success",
+        "stages / plan": "success",
+        "stages / staging / deploy to staging": "success",
+    }, ran.said
     assert ran.outputs["outcome"] == "promoted"
+    assert champion(hub, tmp_path / "kept") == (2, 2)
     assert hub.written("roles")[0] == PUBLISHING_ROLE
+    pushed, *_ = hub.git("log", "-1", "--format=%H").splitlines()
+    main = hub.origin.head("main")
+    assert hub.origin.git("log", "--format=%H %an", f"{pushed}..{main}") == f"{main} github-actions[bot]"
+    changed = set(hub.origin.changed(pushed, main))
+    assert {"dvc.lock", "reports/metrics.json", "docs/model-card.md"} <= changed
+    assert {name.split("/")[0] for name in changed} == {"dvc.lock", "reports", "docs"}
+
+
+def test_the_champion_is_signed_once_by_retrain_on_main(promoted: tuple[Hub, Ran]) -> None:
+    hub, ran = promoted
+    model = ran.artifacts / "champion/models/model.onnx"
+    signed = hub.attestations[0]
+    assert (signed["digest"], signed["name"]) == (file_digest(model), "models/champion/models/model.onnx")
+    assert (signed["signer"], signed["ref"]) == ("us/obesity/.github/workflows/retrain.yml", "refs/heads/main")
 
 
 def test_each_stage_is_a_group_in_the_log(promoted: tuple[Hub, Ran]) -> None:
@@ -70,7 +71,7 @@ def test_the_summary_of_the_job_is_the_report(promoted: tuple[Hub, Ran]) -> None
 
 def test_the_same_again_by_hand_changes_nothing(hub: Hub, tmp_path: Path) -> None:
     ran = hub.dispatch("retrain", {"reason": "to be sure"}, DEPLOY_STAGES='["staging"]')
-    assert ran.jobs == {"train / train": "success"}, ran.said
+    assert ran.jobs == {"train": "success"}, ran.said
     assert ran.outputs["outcome"] == "kept"
     assert champion(hub, tmp_path / "kept") == (2, 2)
     assert "champion" not in {path.name for path in ran.artifacts.iterdir()}
@@ -86,7 +87,7 @@ def back_to_fewer_trees(hub: Hub) -> None:
 def test_a_gate_that_refuses_stops_a_push_before_anything_is_handed_over(hub: Hub, tmp_path: Path) -> None:
     back_to_fewer_trees(hub)
     ran = hub.push(DEPLOY_STAGES='["staging"]')
-    assert ran.jobs == {"train / train": "failure"}, ran.said
+    assert ran.jobs == {"train": "failure"}, ran.said
     assert {
         ran.steps[name]
         for name in ("Check that dvc.lock is what the code makes", "Check that two runs give the same bytes")
@@ -101,7 +102,7 @@ def test_a_pull_request_that_makes_the_model_worse_fails_and_its_report_says_so(
     back_to_fewer_trees(hub)
     before = hub.state()
     ran = hub.pull_request()
-    assert ran.jobs == {"check whether the model changes": "success", "train / train": "failure"}, ran.said
+    assert ran.jobs == {"check whether the model changes": "success", "train": "failure"}, ran.said
     assert [name for name, ended in ran.steps.items() if ended == "failure"] == ["Judge"]
     assert [(file, title) for file, title, _ in ran.annotations("error")] == [(None, "gate")]
     assert ran.annotations("error")[0][2].startswith("Refused: ")
@@ -117,7 +118,7 @@ def test_a_pull_request_from_a_fork_runs_without_keys_on_the_sample_and_says_so(
     hub.commit("Grow some trees")
     before = hub.state()
     ran = hub.pull_request(repository="somebody/obesity")
-    assert ran.jobs == {"check whether the model changes": "success", "train / train": "success"}, ran.said
+    assert ran.jobs == {"check whether the model changes": "success", "train": "success"}, ran.said
     assert hub.written("roles") == []
     ((_, title, text),) = ran.annotations("warning")
     assert (title, "the embedded sample, which is never published" in text) == ("SAMPLE", True)

@@ -1,14 +1,13 @@
 """watch.yml, run as GitHub runs it, day after day: a log in CloudWatch, one issue, one retraining."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline.github.issue import TITLE
-from tests.fakes.github import FakeGitHub, serving
 from tests.fakes.hub import Hub
 from tests.fakes.ran import Ran
 from tests.fixtures.service_log import Person, log, shuffled_people
@@ -20,12 +19,6 @@ WATCHING_ROLE = "arn:aws:iam::123456789012:role/watch"
 
 
 Days = tuple[Hub, list[tuple[Ran, list[str]]]]
-
-
-@pytest.fixture(scope="module")
-def github() -> Iterator[FakeGitHub]:
-    with serving(FakeGitHub()) as fake:
-        yield fake
 
 
 def asked(hub: Hub, people: Sequence[Person], hours_ago: int) -> None:
@@ -40,7 +33,7 @@ def asked(hub: Hub, people: Sequence[Person], hours_ago: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def days(first_hub: Hub, github: FakeGitHub, tmp_path_factory: pytest.TempPathFactory) -> Days:
+def days(first_hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Days:
     """Three days of a team that retrains on drift: heavier people, the same again, people as they were.
 
     Each day's run, and what it asked GitHub for.
@@ -55,15 +48,16 @@ def days(first_hub: Hub, github: FakeGitHub, tmp_path_factory: pytest.TempPathFa
     for day in range(3):
         if day == 2:
             asked(hub, shuffled_people()[700:900], hours_ago=1)
-        known = len(github.asked)
-        ran = hub.act("schedule", "watch", {}, github.address, WATCH_LOG=f"cloudwatch:{GROUP}", RETRAIN_ON_DRIFT="true")
+        known = len(hub.github.asked)
+        ran = hub.dispatch("watch", WATCH_LOG=f"cloudwatch:{GROUP}", RETRAIN_ON_DRIFT="true")
         assert ran.jobs == {"watch": "success", "report": "success"}, ran.said
-        runs.append((ran, github.asked[known:]))
+        runs.append((ran, hub.github.asked[known:]))
     return hub, runs
 
 
-def test_a_drift_opens_one_issue_updates_it_and_closes_it_when_it_is_over(days: Days, github: FakeGitHub) -> None:
-    _, runs = days
+def test_a_drift_opens_one_issue_updates_it_and_closes_it_when_it_is_over(days: Days) -> None:
+    hub, runs = days
+    github = hub.github
     assert [asked for _, asked in runs] == [["open", "start", "update"], ["update"], ["POST", "close"]]
     (issue,) = github.issues
     assert (issue["title"], issue["label"], issue["state"]) == (TITLE, "drift", "closed")
@@ -74,16 +68,15 @@ def test_a_drift_opens_one_issue_updates_it_and_closes_it_when_it_is_over(days: 
     assert last["body"].startswith("The drift is over. Steady: no drift in version 1")
 
 
-def test_a_drift_starts_one_retraining_with_the_reason(days: Days, github: FakeGitHub) -> None:
-    assert days
-    ((workflow, order),) = github.started
+def test_a_drift_starts_one_retraining_with_the_reason(days: Days) -> None:
+    ((workflow, order),) = days[0].github.started
     assert (workflow, order["ref"]) == ("retrain.yml", "main")
     assert order["inputs"]["reason"].startswith("drift, issue #20: Drift in version 1 since ")
 
 
 def test_a_run_hands_over_result_text_and_pictures_and_its_summary_is_the_text(days: Days) -> None:
-    hub, runs = days
-    artifact = hub.artifacts / "drift"
+    _, runs = days
+    artifact = runs[-1][0].artifacts / "drift"
     assert sorted(path.name for path in artifact.iterdir()) == ["drift-1.png", "drift.json", "issue.md"]
     assert (artifact / "issue.md").read_text(encoding="utf-8").strip() in runs[-1][0].said
 
@@ -94,7 +87,7 @@ def test_only_the_job_that_reads_the_log_becomes_the_role(days: Days) -> None:
 
 def test_without_a_log_to_watch_the_run_says_what_to_set(first_hub: Hub, tmp_path: Path) -> None:
     hub = first_hub.clone(tmp_path / "hub", "unwatched")
-    ran = hub.act("schedule", "watch", {})
+    ran = hub.dispatch("watch")
     assert ran.jobs == {"no log is set": "success"}
     ((_, title, text),) = ran.annotations("notice")
     assert (title, text.startswith("No log is watched. Set the variable WATCH_LOG")) == ("watch", True)

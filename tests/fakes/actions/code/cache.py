@@ -72,7 +72,8 @@ def main() -> None:
     if not key or len(key) > 512 or "," in key:
         fail(f"Key Validation Error: {key} cannot be empty, larger than 512 characters or contain commas.")
     if sys.argv[1] == "save":
-        return save(key, paths)
+        save(key, paths)
+        return
     found = restore(key, [prefix.strip() for prefix in prefixes if prefix.strip()], paths)
     print(f"Cache restored from key: {found}" if found else f"Cache not found for input keys: {key}")
     if not found and given("fail_on_cache_miss") == "true":

@@ -13,9 +13,8 @@ if not given("region"):
 token = os.environ.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "")
 if not token or not given("role"):
     print("It looks like you might be trying to authenticate with OIDC. Did you mean to set the `id-token` permission?")
-    fail(
-        "Credentials could not be loaded, please check your action inputs: Could not load credentials from any providers"
-    )
+    unknown = "Could not load credentials from any providers"
+    fail(f"Credentials could not be loaded, please check your action inputs: {unknown}")
 note("roles", given("role"))
 if not FACTS["roles"].get(given("role")):
     fail("Could not assume role with OIDC: Not authorized to perform sts:AssumeRoleWithWebIdentity")

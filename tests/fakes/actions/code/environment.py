@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -145,7 +146,8 @@ def script(prefix: Path, name: str, original: Path) -> None:
     elif content.startswith(b"#!/bin/sh\n'''exec'"):
         text = SCRIPT.format(python=prefix / "bin/python") + content.decode().split("\n", 3)[3]
     else:
-        return target.symlink_to(original)
+        target.symlink_to(original)
+        return
     target.write_text(text, encoding="utf-8")
     target.chmod(0o755)
 
@@ -173,7 +175,7 @@ def pip_install(prefix: Path, arguments: list[str]) -> None:
     known = {"--quiet", "--require-hashes", "--no-deps", "--no-build-isolation", "--disable-pip-version-check"}
     if unknown := set(flags) - known:
         fail(f"{sorted(unknown)}: the stand-in for pip and uv knows only what the Makefile says")
-    for flag, value in zip(arguments, arguments[1:], strict=False):
+    for flag, value in pairwise(arguments):
         if flag == "-r":
             if "--require-hashes" not in flags:
                 fail("nothing is installed without --require-hashes")
@@ -186,20 +188,26 @@ def main(command: str, *arguments: str) -> None:
     """venv FOLDER, pip install ... in the environment on PATH, or uv ..."""
     words = list(arguments)
     if command == "venv":
-        return venv(Path(words[-1]).absolute())
-    if command == "pip":
-        if words[0] != "install":
-            fail(f"pip {words[0]}: not expected")
-        return pip_install(Path(os.environ["HUB_PREFIX"]), words[1:])
-    original, *words = words
-    if "--target" in words or words[:2] == ["pip", "compile"] or words[:1] == ["--version"]:
-        os.execv(original, [original, *words])
-    if words[:1] == ["venv"]:
-        return venv(Path(words[-1]))
-    if words[:2] == ["pip", "install"]:
+        venv(Path(words[-1]).absolute())
+    elif command == "pip" and words[0] == "install":
+        pip_install(Path(os.environ["HUB_PREFIX"]), words[1:])
+    elif command == "uv":
+        uv(*words)
+    else:
+        fail(f"{command} {words[0]}: not expected")
+
+
+def uv(original: str, *words: str) -> None:
+    """What the Makefile and `pipeline bundle` ask of uv; the second is left to the real one."""
+    if "--target" in words or words[:2] == ("pip", "compile") or words == ("--version",):
+        os.execv(original, [original, *words])  # noqa: S606  this very process becomes the real uv
+    if words[0] == "venv":
+        venv(Path(words[-1]).absolute())
+    elif words[:2] == ("pip", "install"):
         python = Path(words[words.index("--python") + 1])
-        return pip_install(python.absolute().parent.parent, words[2:])
-    return fail(f"uv {' '.join(words[:2])}: not expected")
+        pip_install(python.absolute().parent.parent, list(words[2:]))
+    else:
+        fail(f"uv {' '.join(words[:2])}: not expected")
 
 
 if __name__ == "__main__":

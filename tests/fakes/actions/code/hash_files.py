@@ -3,15 +3,14 @@
 import hashlib
 import os
 import sys
-from glob import glob
 from pathlib import Path
 
-patterns = os.environ["patterns"].splitlines()
-chosen: list[str] = []
+patterns = os.environ["patterns"].splitlines()  # noqa: SIM112  act's name for it
+chosen: list[Path] = []
 for pattern in patterns:
-    found = [path for path in sorted(glob(pattern.lstrip("!"), recursive=True)) if Path(path).is_file()]
+    found = [path for path in sorted(Path().glob(pattern.lstrip("!"))) if path.is_file()]
     chosen = [path for path in chosen if path not in found] if pattern.startswith("!") else [*chosen, *found]
 every = hashlib.sha256()
 for path in dict.fromkeys(chosen):
-    every.update(hashlib.sha256(Path(path).read_bytes()).digest())
+    every.update(hashlib.sha256(path.read_bytes()).digest())
 print(f"__OUTPUT__{every.hexdigest() if chosen else ''}__OUTPUT__", file=sys.stderr)

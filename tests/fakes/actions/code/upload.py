@@ -3,7 +3,6 @@
 import hashlib
 import re
 import shutil
-from glob import glob
 from pathlib import Path
 
 from standing import FACTS, HUB, fail, given, output
@@ -18,7 +17,7 @@ def hidden(path: Path, start: Path) -> bool:
 
 def files(pattern: str) -> tuple[Path, list[Path]]:
     """What a path names, and the folder that the names in the artifact start from."""
-    found = [Path(path) for path in glob(pattern, recursive=True, include_hidden=given("hidden") == "true")]
+    found = sorted(Path("/").glob(pattern.lstrip("/")) if pattern.startswith("/") else Path().glob(pattern))
     if len(found) == 1 and found[0].is_dir():
         return found[0], [path for path in found[0].rglob("*") if path.is_file()]
     every = [path for start in found for path in ([start] if start.is_file() else start.rglob("*")) if path.is_file()]
