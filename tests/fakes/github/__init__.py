@@ -7,6 +7,7 @@ from typing import Any
 from tests.fakes.github import actions, conversations, git_data
 from tests.fakes.github.actions import Run, finished, mergeable
 from tests.fakes.github.answers import BOT, PERMISSIONS, READ_ONLY, REPOSITORY, TOKEN, Token
+from tests.fakes.github.deployments import deployed
 from tests.fakes.github.events import RUN_URL, SHA, event, pull
 from tests.fakes.github.server import serving
 
@@ -20,6 +21,7 @@ __all__ = [
     "FakeGitHub",
     "Run",
     "Token",
+    "deployed",
     "event",
     "finished",
     "mergeable",
@@ -59,6 +61,7 @@ class FakeGitHub:
     issues: list[dict[str, Any]] = field(default_factory=list)
     comments: list[dict[str, Any]] = field(default_factory=list)
     statuses: list[dict[str, Any]] = field(default_factory=list)
+    deployments: list[dict[str, Any]] = field(default_factory=list)
     started: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)

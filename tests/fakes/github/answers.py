@@ -12,7 +12,7 @@ REPOSITORY = "us/obesity"
 BOT = "github-actions[bot]"
 TOKEN = "a token of the tests"
 READ_ONLY = "a token of a fork's run, or of Dependabot's"
-PERMISSIONS = ("actions", "contents", "issues", "pull-requests", "statuses")
+PERMISSIONS = ("actions", "contents", "deployments", "issues", "pull-requests", "statuses")
 LONGEST = 65_536
 
 
