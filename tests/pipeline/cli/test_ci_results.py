@@ -120,8 +120,8 @@ def test_a_drift_where_issues_are_off_is_a_warning_and_no_failure(job: Job, plac
 def test_what_tells_github_imports_only_what_requirements_github_locks() -> None:
     """So that posting a comment does not wait for the whole environment to be installed."""
     code = (
-        "import sys, requests, pipeline.cli.main, pipeline.github.deliver, pipeline.github.checks, pipeline.github.comment\n"
-        "import pipeline.github.issue, pipeline.github.pulls, pipeline.loop.stages, pipeline.ship.stages\n"
+        "import sys, requests, pipeline.cli.main, pipeline.github.deliver, pipeline.github.checks\n"
+        "import pipeline.github.comment, pipeline.github.issue, pipeline.github.pulls, pipeline.loop.stages, pipeline.ship.stages\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
