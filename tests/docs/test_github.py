@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from pipeline.gh import Repository
 from pipeline.ship.bootstrap import STACK, setup_commands
 from pipeline.ship.environments import Protection
@@ -36,6 +38,7 @@ def test_bootstrap_sets_every_variable_of_the_first_table_and_no_other() -> None
     assert TABLES[0] & TABLES[1] == set()
 
 
+@pytest.mark.usefixtures("shipped_model")
 def test_the_number_that_the_first_steps_change_is_the_one_that_is_there() -> None:
     (before,) = re.findall(r"s/(n_estimators: \d+)/n_estimators: \d+/", PAGE)
     assert before in (ROOT / "params.yaml").read_text(encoding="utf-8")

@@ -61,9 +61,8 @@ def test_every_command_of_the_readme_runs(command: str, trained_project: Path, t
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.usefixtures("shipped_model")
 def test_the_figures_in_the_readme_are_those_of_the_reports() -> None:
-    if not (ROOT / "reports/metrics.json").is_file():
-        pytest.skip("there are no reports in this folder: run `make run`")
     console = Console(width=110, file=io.StringIO(), record=True)
     console.print(show.metrics(Layout(ROOT)))
     shown = [line.strip() for line in console.export_text().splitlines() if line.strip()]

@@ -23,7 +23,7 @@ from pipeline.params import Params
 from pipeline.registry import Registry
 from tests.paths import ROOT
 
-pytestmark = pytest.mark.xdist_group("real data")
+pytestmark = [pytest.mark.xdist_group("real data"), pytest.mark.usefixtures("shipped_model")]
 
 
 @pytest.fixture(scope="module")
