@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ class Hub(Events):
         assert done.returncode == 0, done.stdout + done.stderr
 
     def clone(self, root: Path, bucket: str) -> "Hub":
-        """Another hub with the same commits and the same content of its own bucket; of files, only what git has."""
+        """Another hub with the same commits, deployments and content of its own bucket; of files, only what git has."""
         hub = Hub(root, self.s3)
         root.mkdir(parents=True)
         hub.origin.make(self.origin)
@@ -135,6 +136,7 @@ class Hub(Events):
                 self._client.copy_object(Bucket=bucket, Key=item["Key"], CopySource=source)
         hub.commit("Keep data and registry in another bucket")
         hub.send("main")
+        hub.github.deployments += deepcopy(self.github.deployments)
         return hub
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 from tests.fakes import runner
 from tests.fakes.expressions import LATER, filled
 from tests.fakes.git_host import GitHost
-from tests.fakes.github import REPOSITORY, FakeGitHub, Token
+from tests.fakes.github import REPOSITORY, FakeGitHub, Token, deployed
 from tests.fakes.order import Order
 from tests.fakes.partial import settled
 from tests.fakes.ran import RanJob
@@ -64,6 +64,12 @@ class JobOrder:
         said = filled(self.job.get("environment"), known | dict.fromkeys(LATER_IN_A_JOB, LATER))
         return said if isinstance(said, str) else str((said or {}).get("name", ""))
 
+    @property
+    def environment_url(self) -> str:
+        """The address that it gives its environment, mostly an expression that its steps decide."""
+        said = self.job.get("environment")
+        return str(said.get("url", "")) if isinstance(said, dict) else ""
+
 
 def start(wanted: JobOrder, place: Place, folder: Any) -> RanJob:
     """Run a job, unless its environment does not take it."""
@@ -81,7 +87,7 @@ def start(wanted: JobOrder, place: Place, folder: Any) -> RanJob:
     token = f"ghs_{randomness.token_hex(18)}"
     place.host.tokens[token] = permissions.get("contents", "")
     place.api.tokens[token] = Token(permissions=permissions)
-    events, outputs = runner.run_job(
+    events, outputs, url = runner.run_job(
         runner.RunnerJob(
             _text(wanted, variables),
             order.event_name,
@@ -97,11 +103,22 @@ def start(wanted: JobOrder, place: Place, folder: Any) -> RanJob:
     )
     # A job's token ends with the job.
     del place.host.tokens[token], place.api.tokens[token]
+    if environment:
+        _deployed(place.api, environment, order.sha, runner.result(events), url)
     # A value that holds a secret is not handed on: "Skip output since it may contain secret".
     hidden = [secret for secret in [*secrets.values(), token] if secret]
     safe = {key: value for key, value in outputs.items() if not any(secret in value for secret in hidden)}
     kept = tuple(event for event in events if event.get("step") != OUTPUTS)
     return RanJob(wanted.title, runner.result(events), kept, safe)
+
+
+def _deployed(api: FakeGitHub, environment: str, sha: str, result: str, url: str) -> None:
+    """What a job with an environment leaves; the deployment before is inactive once one succeeded."""
+    if result == "success":
+        for other in api.deployments:
+            if other["environment"] == environment and other["statuses"][0]["state"] == "success":
+                other["statuses"].insert(0, {**other["statuses"][0], "state": "inactive"})
+    api.deployments.append(deployed(environment, sha, result, url=url))
 
 
 def _text(wanted: JobOrder, variables: Mapping[str, str]) -> dict[str, Any]:
@@ -115,6 +132,7 @@ def _text(wanted: JobOrder, variables: Mapping[str, str]) -> dict[str, Any]:
         "run": '"$HUB_PYTHON" -SE "$HUB_CODE/outputs.py"',
         "env": {
             "HUB_STATUS": "${{ job.status }}",
+            "HUB_URL": wanted.environment_url,
             **{f"HUB_OUTPUT_{number}": value for number, value in enumerate(values)},
         },
     }

@@ -75,8 +75,8 @@ class RunnerJob:
     """The local actions of the commit, by path, to know which stand-ins are needed."""
 
 
-def run_job(job: RunnerJob, folder: Path) -> tuple[tuple[Event, ...], dict[str, str]]:
-    """What act writes about one job, and the job's outputs.
+def run_job(job: RunnerJob, folder: Path) -> tuple[tuple[Event, ...], dict[str, str], str]:
+    """What act writes about one job, the job's outputs, and the address that it gives its environment.
 
     Args:
         job: What to run.
@@ -106,9 +106,9 @@ def run_job(job: RunnerJob, folder: Path) -> tuple[tuple[Event, ...], dict[str, 
     events = tuple(json.loads(line) for line in lines if line.startswith("{"))
     assert any("jobResult" in event for event in events), done.stdout + done.stderr
     handed_on = folder / "outputs.json"
-    outputs = json.loads(handed_on.read_text(encoding="utf-8")) if handed_on.exists() else {}
+    handed = json.loads(handed_on.read_text(encoding="utf-8")) if handed_on.exists() else {"outputs": {}, "url": ""}
     shutil.rmtree(folder)
-    return events, outputs
+    return events, handed["outputs"], handed["url"]
 
 
 def result(events: Sequence[Event]) -> str:

@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.files import digest, file_digest
+from tests.fakes.account import Account
 from tests.fakes.hub import Hub
 from tests.fakes.ran import Ran
 
 pytestmark = pytest.mark.xdist_group("workflows")
 
 NAME = "obesity_classifier"
+NOTHING_TRAINED = {"check whether the model changes": "success", "model": "success"}
 PUBLISHING_ROLE, READING_ROLE = (f"arn:aws:iam::123456789012:role/{use}" for use in ("publish", "read"))
 
 
@@ -69,41 +71,44 @@ def test_the_summary_of_the_job_is_the_report(promoted: tuple[Hub, Ran]) -> None
     assert report.strip() in ran.said
 
 
-def test_the_same_again_by_hand_changes_nothing(hub: Hub, tmp_path: Path) -> None:
+def test_the_same_again_by_hand_moves_nothing_and_signs_what_has_no_signature_yet(
+    hub: Hub, aws_account: Account, tmp_path: Path
+) -> None:
+    hub.reach(aws_account.environment)
     ran = hub.dispatch("retrain", {"reason": "to be sure"}, DEPLOY_STAGES='["staging"]')
-    assert ran.jobs == {"train": "success"}, ran.said
+    assert ran.jobs == {"train": "success", "attest the champion": "success", "stages / plan": "success"}, ran.said
     assert ran.outputs["outcome"] == "kept"
     assert champion(hub, tmp_path / "kept") == (2, 2)
-    assert "champion" not in {path.name for path in ran.artifacts.iterdir()}
+    assert [signed["name"] for signed in hub.attestations] == ["models/champion/models/model.onnx"]
+    assert ran.skipped == ["commit the results", "stages / dev", "stages / staging", "stages / prod"]
 
 
 def back_to_fewer_trees(hub: Hub) -> None:
     """Undo what was promoted, lock and all."""
     first = hub.git("rev-list", "--max-parents=0", "HEAD")
-    hub.git("checkout", first, "--", "params.yaml", "dvc.lock", "reports")
+    hub.git("checkout", first, "--", "params.yaml", "dvc.lock", "reports", "docs")
     hub.commit("Grow fewer trees")
 
 
-def test_a_gate_that_refuses_stops_a_push_before_anything_is_handed_over(hub: Hub, tmp_path: Path) -> None:
+def test_a_gate_that_refuses_stops_a_push_before_the_champion_is_handed_over(hub: Hub, tmp_path: Path) -> None:
     back_to_fewer_trees(hub)
     ran = hub.push(DEPLOY_STAGES='["staging"]')
-    assert ran.jobs == {"train": "failure"}, ran.said
-    assert {
-        ran.steps[name]
-        for name in ("Check that dvc.lock is what the code makes", "Check that two runs give the same bytes")
-    } == {"success"}
+    assert ran.jobs["train"] == "failure", ran.said
+    names = ("Check that dvc.lock is what the code makes", "Check that another run gives the same bytes")
+    assert [ran.steps[name] for name in names] == ["success", "success"]
     assert ran.steps["Judge"] == "failure"
     assert champion(hub, tmp_path / "kept") == (2, 2)
-    assert [path.name for path in ran.artifacts.iterdir()] == ["report"]
+    assert "champion" not in {path.name for path in ran.artifacts.iterdir()}
     assert hub.written("attested") == []
+    assert ran.skipped[-2:] == ["attest the champion", "stages"]
 
 
 def test_a_pull_request_that_makes_the_model_worse_fails_and_its_report_says_so(hub: Hub) -> None:
     back_to_fewer_trees(hub)
     before = hub.state()
     ran = hub.pull_request()
-    assert ran.jobs == {"check whether the model changes": "success", "train": "failure"}, ran.said
-    assert [name for name, ended in ran.steps.items() if ended == "failure"] == ["Judge"]
+    assert ran.jobs == {"check whether the model changes": "success", "train": "failure", "model": "failure"}, ran.said
+    assert ran.steps["Judge"] == "failure"
     assert [(file, title) for file, title, _ in ran.annotations("error")] == [(None, "gate")]
     assert ran.annotations("error")[0][2].startswith("Refused: ")
     verdict, *_ = (ran.artifacts / "report/report.md").read_text(encoding="utf-8").splitlines()
@@ -118,12 +123,12 @@ def test_a_pull_request_from_a_fork_runs_without_keys_on_the_sample_and_says_so(
     hub.commit("Grow some trees")
     before = hub.state()
     ran = hub.pull_request(repository="somebody/obesity")
-    assert ran.jobs == {"check whether the model changes": "success", "train": "success"}, ran.said
+    assert ran.jobs == {"check whether the model changes": "success", "train": "success", "model": "success"}, ran.said
     assert hub.written("roles") == []
     ((_, title, text),) = ran.annotations("warning")
     assert (title, "the embedded sample, which is never published" in text) == ("SAMPLE", True)
     report = (ran.artifacts / "report/report.md").read_text(encoding="utf-8")
-    assert "Made from the embedded sample of invented people" in report
+    assert "made from the sample of invented people" in report
     assert hub.state() == before
 
 
@@ -131,7 +136,7 @@ def test_a_pull_request_that_changes_only_documents_trains_nothing(hub: Hub) -> 
     (hub.repository.root / "README.md").write_text("# Better words\n", encoding="utf-8")
     hub.commit("Say it better")
     ran = hub.pull_request()
-    assert ran.jobs == {"check whether the model changes": "success"}
+    assert ran.jobs == NOTHING_TRAINED
     assert not ran.artifacts.exists()
 
 
@@ -145,4 +150,4 @@ def test_main_moving_on_does_not_make_a_pull_request_train(hub: Hub) -> None:
     hub.commit("Grow fewer trees")
     hub.send("main")
     hub.git("checkout", "--quiet", "words")
-    assert hub.pull_request().jobs == {"check whether the model changes": "success"}
+    assert hub.pull_request().jobs == NOTHING_TRAINED
