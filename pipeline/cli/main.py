@@ -4,6 +4,7 @@ Exit codes: 0 ok, 1 a bug, 2 bad input or a place that cannot be used, 3 refused
 expected shows no traceback.
 """
 
+import errno
 import sys
 
 import typer
@@ -11,7 +12,7 @@ import typer
 from pipeline.cli import ci, ci_results, ci_service, data, deploy, doctor, flow, package, registry, report, watch
 from pipeline.cli.console import err
 from pipeline.cli.options import LOOK
-from pipeline.errors import PipelineError
+from pipeline.errors import InputError, PipelineError
 
 app = typer.Typer(
     name="pipeline",
@@ -27,6 +28,15 @@ ci.app.add_typer(ci_service.app)
 app.add_typer(ci.app, name="ci")
 
 
+UNUSABLE = {
+    errno.EACCES: "Make it writable for you, or work in another folder",
+    errno.EDQUOT: "Your quota is used up: make room, then run again",
+    errno.ENOSPC: "The disk is full: make room, then run again",
+    errno.EROFS: "It cannot be written: work in another folder",
+}
+"""What to do about a place that cannot be used; nothing is half-written there, because whole files are renamed."""
+
+
 def main() -> None:
     """Run the command and exit with its code."""
     try:
@@ -34,3 +44,10 @@ def main() -> None:
     except PipelineError as error:
         err.print(f"{type(error).__name__}: {error}", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in UNUSABLE:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        text = f"OSError: {place}{error.strerror}. {UNUSABLE[error.errno]}"
+        err.print(text, markup=False, highlight=False, soft_wrap=True)
+        sys.exit(InputError.exit_code)

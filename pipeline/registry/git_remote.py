@@ -21,7 +21,6 @@ _NAME, _MAIL = "pipeline registry", "pipeline@localhost"
 _SHOWN = 400
 """Characters of git's own words that an error repeats."""
 
-_SECRET = re.compile(r"https?://[^/]*@|\w+://[^/@]*:[^/@]*@")
 _USER = re.compile(r"(?<=://)[^/@\s]+@")
 _ELSEWHERE = {
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -118,7 +117,7 @@ def said(done: "CompletedProcess[bytes]") -> str:
 
 def _addresses(remote: str, clone: Path) -> tuple[str, str | None]:
     """Where a remote is fetched from, and where it is pushed to if that is another place."""
-    if not remote or remote.startswith("-") or _SECRET.match(remote):
+    if not remote or remote.startswith("-") or _may_hold_secret(remote):
         raise RegistryError(
             "the address of a registry in git is git:REMOTE, the name of a remote such as git:origin, a path or a URL, "
             "without a user's name, a password or a token: git has its own credentials"
@@ -131,6 +130,16 @@ def _addresses(remote: str, clone: Path) -> tuple[str, str | None]:
     top = git_or_none("rev-parse", "--show-toplevel", root=clone) if fetched else None
     start = Path(os.fsdecode(top).rstrip("\n")) if top else clone.absolute()
     return _absolute(fetched or remote, start), _absolute(pushed, start) if pushed else None
+
+
+def _may_hold_secret(address: str) -> bool:
+    """Whether a URL names a user with a password, or anything else than a host and a path; ssh needs a user's name."""
+    scheme, is_url, rest = address.partition("://")
+    if not is_url:
+        return False
+    if scheme.lower() == "ssh":
+        return ":" in rest.partition("/")[0].rpartition("@")[0] or "?" in rest
+    return "::" in scheme or re.search(r"[@?#\s]", rest) is not None
 
 
 def _setting(name: str, clone: Path) -> str | None:

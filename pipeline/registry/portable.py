@@ -99,6 +99,18 @@ def champions(portable: Path) -> dict[str, int]:
         return {str(name): int(number) for name, number in connection.execute(query, (CHAMPION,))}
 
 
+def entries(portable: Path) -> set[tuple[str, ...]]:
+    """What must never be lost: each version with its run, and each move in its history."""
+    queries = {
+        "model_versions": "SELECT name, version, run_id FROM model_versions",
+        "model_version_tags": "SELECT name, version, key, value FROM model_version_tags WHERE key LIKE 'history.%'",
+    }
+    with _connect(portable) as connection:
+        tables = _tables(connection)
+        rows = [row for table, query in queries.items() if table in tables for row in connection.execute(query)]
+    return {tuple(map(str, row)) for row in rows}
+
+
 def artifact_folders(portable: Path) -> tuple[str, ...]:
     """The artefacts' folders that a portable copy names, as sorted paths below the database's folder."""
     with _connect(portable) as connection:

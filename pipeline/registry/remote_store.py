@@ -71,7 +71,8 @@ def push(store: Store, url: str, progress: Progress = no_progress, *, move_champ
         move_champion: Also if the champion there becomes another one.
 
     Raises:
-        RaceLostError: Somebody else pushed since this registry was pulled; nothing was changed there.
+        RaceLostError: Somebody else pushed since this registry was pulled, or this is another registry; nothing was
+            changed there.
         ChampionRefusal: The champion there would become another one; nothing was changed there.
         RegistryError: There is nothing to push, or the place cannot be reached; the state there is as it was.
     """
@@ -89,8 +90,12 @@ def push(store: Store, url: str, progress: Progress = no_progress, *, move_champ
         last_sync = _read_last_sync(database, place)
         if state and (last_sync is None or last_sync.etag != state.etag):
             raise race_lost(place)
-        if remote and not move_champion:
-            _refuse_another_champion(place, remote, copy)
+        if remote:
+            shared = copy.with_name("shared.db")
+            shared.write_bytes(get_object(place, remote.database))
+            _refuse_loss(place, shared, copy)
+            if not move_champion:
+                _refuse_another_champion(place, shared, copy)
         artifacts = _artifacts(copy, database.parent, remote)
         listing = Listing(file_digest(copy), content, {path: sha256 for path, (sha256, _) in artifacts.items()})
         files = {sha256: file for sha256, file in artifacts.values() if file} | {listing.database: copy}
@@ -102,10 +107,19 @@ def push(store: Store, url: str, progress: Progress = no_progress, *, move_champ
         return SyncResult(written.sequence, len(new), changed=True)
 
 
-def _refuse_another_champion(place: Place, remote: Listing, copy: Path) -> None:
+def _refuse_loss(place: Place, shared: Path, copy: Path) -> None:
+    """Refuse a push after which a version or a move of the history would be gone, as from a registry begun anew."""
+    if lost := portable.entries(shared) - portable.entries(copy):
+        versions = sorted({f"{name} version {number}" for name, number, *_ in lost})
+        raise RaceLostError(
+            f"this registry is not the one of {place.url} with something added: it lacks what is there of "
+            f"{', '.join(versions)}. Nothing was written. `pipeline registry pull --discard {place.url}` takes that "
+            "one and keeps a copy of your database; then run `pipeline register` and `pipeline gate` again"
+        )
+
+
+def _refuse_another_champion(place: Place, shared: Path, copy: Path) -> None:
     """Refuse a push after which a model's champion in the place would be another version, or none."""
-    shared = copy.with_name("shared.db")
-    shared.write_bytes(get_object(place, remote.database))
     here = portable.champions(copy)
     for name, number in portable.champions(shared).items():
         if here.get(name) != number:

@@ -169,4 +169,7 @@ def _is_empty(path: Path) -> bool:
             connection.rollback()
             return table is None
     except sqlite3.Error as error:
+        if "locked" in str(error):
+            in_use = f"the registry {path} is in use by another command: wait for it, then try again"
+            raise RegistryError(in_use) from None
         raise RegistryError(f"the registry {path} cannot be opened and written ({error}). {_START_ANEW}") from None

@@ -564,6 +564,27 @@ def test_the_token_is_in_no_command_and_in_no_text(
     assert host.repository.is_dir()
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"git:https://{TOKEN}@host/a.git",
+        f"git:HTTPS://{TOKEN}@host/a.git",
+        f"git: https://x:{TOKEN}@host/a.git",
+        f"git:http::https://x:{TOKEN}@host/a.git",
+        f"git:https://x:{TOKEN}/{TOKEN}@host/a.git",
+        f"git:https://host/a.git?private_token={TOKEN}",
+        f"git:ssh://git:{TOKEN}@host/a.git",
+    ],
+)
+def test_an_address_that_may_hold_a_token_is_refused_without_showing_it(address: str) -> None:
+    with (
+        pytest.raises(RegistryError, match="without a user's name, a password or a token") as refused,
+        open_place(address),
+    ):
+        pass
+    assert TOKEN not in str(refused.value)
+
+
 def test_a_token_in_the_remotes_own_address_is_not_shown(host: GitHost) -> None:
     host.private = True
     git(Path(), "remote", "set-url", "origin", host.address.replace("//", f"//{TOKEN}@") + f"/{REPOSITORY}")

@@ -214,6 +214,22 @@ def test_a_push_that_would_move_the_champion_that_others_share_is_refused_withou
     assert push(first.store, url).sequence == 3  # moves another alias only
 
 
+def test_a_registry_begun_anew_never_replaces_the_one_that_others_share(
+    first: Registry, url: str, tmp_path: Path
+) -> None:
+    push(first.store, url)
+    database = tmp_path / "first/mlflow.db"
+    with closing(sqlite3.connect(database)) as connection:  # as after `rm mlflow.db`: the note beside it stays
+        connection.execute("DELETE FROM model_versions WHERE version = 2")
+        connection.commit()
+    for flag in (False, True):
+        with pytest.raises(RaceLostError, match=f"lacks what is there of {NAME} version 2. Nothing was written"):
+            push(first.store, url, move_champion=flag)
+    taken = at(tmp_path / "taken")
+    pull(taken.store, url)
+    assert [version.number for version in taken.versions(NAME)] == [1, 2]
+
+
 def test_a_push_from_an_old_state_is_refused_and_succeeds_after_a_pull(
     first: Registry, url: str, tmp_path: Path
 ) -> None:
