@@ -125,7 +125,9 @@ def _machine(folder: Path) -> dict[str, str]:
         "AWS_EC2_METADATA_DISABLED": "true",
         "GIT_CONFIG_NOSYSTEM": "1",
         # act gives its steps a terminal, GitHub none.
-        **{"GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat", "PAGER": "cat", "TERM": "dumb"},
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_PAGER": "cat",
+        "TERM": "dumb",
         "HUB_CODE": str(ACTIONS / "code"),
         "HUB_PYTHON": str(Path(sys._base_executable).resolve()),  # type: ignore[attr-defined]
         "HUB_ENVIRONMENT": sys.prefix,
