@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-Event = Annotated[Path, typer.Option(envvar="GITHUB_EVENT_PATH", help="The workflow_run event.", show_default=False)]
+Event = Annotated[
+    Path, typer.Option(envvar="GITHUB_EVENT_PATH", help="The event that started the job.", show_default=False)
+]
 ApiUrl = Annotated[str, typer.Option("--api", envvar="GITHUB_API_URL", help="Address of GitHub's API.")]
 API = "https://api.github.com"
 
@@ -69,7 +71,7 @@ def comment(
     from pipeline.github.comment import post_comment, read_report
 
     with session(api, "write to pull requests") as github:
-        say(post_comment(github, finished_run(event), read_report(report)))
+        say(post_comment(github, finished_run(github, event), read_report(report)))
 
 
 @app.command()
@@ -78,9 +80,7 @@ def results(
     commit: Annotated[
         str, typer.Option("--commit", help="The commit on main that the run trained; empty: a pull request's run.")
     ] = "",
-    event: Annotated[
-        Path | None, typer.Option(envvar="GITHUB_EVENT_PATH", help="The workflow_run event, without --commit.")
-    ] = None,
+    event: Annotated[Path | None, typer.Option(envvar="GITHUB_EVENT_PATH", help="The event, without --commit.")] = None,
     api: ApiUrl = API,
 ) -> None:
     """Commit what a run handed over: to its pull request's branch, or with --commit to main.
@@ -101,7 +101,7 @@ def results(
         if commit:
             tell(to_main(github, MainRun.of(os.environ, commit), handed_over, model_files()), "results")
         elif event:
-            tell(to_pull_request(github, finished_run(event), handed_over), "results")
+            tell(to_pull_request(github, finished_run(github, event), handed_over), "results")
         else:
             raise InputError("GITHUB_EVENT_PATH is empty: give --commit, or run it for a workflow_run event")
 
@@ -125,18 +125,6 @@ def locks(
         tell(propose_locks(github, MainRun.of(os.environ, commit), handed_over), "locks")
 
 
-@app.command()
-def checks(event: Event, api: ApiUrl = API) -> None:
-    """Post a dispatched run's end as a status on its commit, named after the required check.
-
-    GitHub counts it for the pull request, and not the run's own checks. GITHUB_TOKEN may write statuses.
-    """
-    from pipeline.github.checks import post_status
-
-    with session(api, "write statuses") as github:
-        say(post_status(github, finished_run(event)).text)
-
-
 @contextmanager
 def session(api: str, may: str) -> "Iterator[GitHub]":
     """A session with the token of the environment, which is never an argument."""
@@ -149,11 +137,11 @@ def session(api: str, may: str) -> "Iterator[GitHub]":
         yield github
 
 
-def finished_run(event: Path) -> "FinishedRun":
+def finished_run(github: "GitHub", event: Path) -> "FinishedRun":
     """The run that the event tells of."""
     from pipeline.github.run import FinishedRun
 
-    return FinishedRun.from_event(json.loads(event.read_text(encoding="utf-8")))
+    return FinishedRun.of(github, json.loads(event.read_text(encoding="utf-8")))
 
 
 def tell(messages: Iterable[actions.Message], title: str) -> None:

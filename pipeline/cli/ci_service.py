@@ -51,21 +51,23 @@ def stages(
 ) -> None:
     """Say which stages are to be deployed: those of DEPLOY_STAGES that do not answer with a version yet.
 
-    Outputs: dev, staging, prod, each yes or empty. Refuses a DEPLOY_STAGES that it cannot read. Without --version every
-    stage that is named is to be deployed; with it, GITHUB_TOKEN may read deployments.
+    Outputs: dev, staging, prod, each yes or empty, and older: yes if a stage has a newer service than this commit's, so
+    that the newest commit must deploy to it. Refuses a DEPLOY_STAGES that it cannot read. Without --version every stage
+    that is named is to be deployed; with it, GITHUB_TOKEN may read deployments.
     """
     from pipeline.ship.stages import STAGES, parse_stages
 
     with _annotated("DEPLOY_STAGES"):
         named = parse_stages(names)
+    due: tuple[str, ...] = named
+    older = False
     if version and named:
-        from pipeline.loop.stages import pending
+        from pipeline.loop.stages import plan
 
         with session(api, "read deployments") as github:
-            due: tuple[str, ...] = pending(named, version, github, repository, say)
-    else:
-        due = named
-    actions.hand_on({stage: "yes" if stage in due else "" for stage in STAGES})
+            planned = plan(named, version, github, repository, say)
+        due, older = planned.due, planned.older
+    actions.hand_on({stage: "yes" if stage in due else "" for stage in STAGES} | {"older": "yes" if older else ""})
     say(f"stages: {', '.join(due) or 'none'}")
 
 
@@ -73,14 +75,23 @@ def stages(
 def fetch(
     version: Annotated[str, typer.Option(envvar="VERSION", help="A version's number or alias.")] = "champion",
     sha256: Annotated[str, typer.Option(envvar="SHA256", help="What its graph must be; empty: not known.")] = "",
+    unsigned: Annotated[bool, typer.Option("--unsigned", help="No signature will be verified.")] = False,
     store: StoreUrl = None,
     params: ParamsFile = DEFAULT_PARAMS,
 ) -> None:
-    """Fetch the version that is to be deployed to build/candidate/, so that its provenance can be verified."""
+    """Fetch the version that is to be deployed to build/candidate/, so that its provenance can be verified.
+
+    With --unsigned the registry itself must be trusted: one that is kept in this repository is refused.
+    """
     from pipeline.ship import signed
 
     with _annotated("model"):
         address = registry_address(store)
+        if unsigned and address and address.startswith("git:"):
+            raise InputError(
+                f"{address} can be moved by whoever may push, and this repository has no attestations that would show "
+                "it: set REGISTRY_URL to s3://bucket/prefix (make bootstrap), or ATTEST where the plan has them"
+            )
         candidate = signed.fetch(load_params(params), address, version, sha256 or None, progress)
     actions.hand_on(candidate.as_outputs())
     say(f"{signed.CANDIDATE}: version {candidate.version}, SHA-256 {candidate.sha256}")

@@ -1,4 +1,4 @@
-"""An environment on GitHub -> its newest deployment that succeeded: from which commit, and to which address.
+"""An environment on GitHub -> its newest deployment that succeeded: which commit, at which address.
 
 Source: docs.github.com/en/rest/deployments/deployments and .../statuses; each job with an `environment` makes one.
 """

@@ -3,7 +3,8 @@
 What is read here GitHub itself says; nothing is taken from what the run handed over, which may be a stranger's.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,10 @@ PULL_REQUEST_EVENTS = ("pull_request", "workflow_dispatch")
 
 ENDED = ("success", "failure", "timed_out")
 """How a run ends that did its work. Others were cancelled, or wait for an approval ("action_required")."""
+
+
+TRIES, SECONDS = 24, 5
+"""How long a run may take to end after its last job started comment.yml."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,29 @@ class FinishedRun:
     sha: str
     url: str
     conclusion: str
+
+    @classmethod
+    def of(cls, github: GitHub, event: Mapping[str, Any], wait: Callable[[float], None] = time.sleep) -> "FinishedRun":
+        """The run of a `workflow_run` event; or the one whose number comment.yml was started with.
+
+        Args:
+            github: A session that may read actions.
+            event: The event.
+            wait: Called with seconds, while a run that started comment.yml in its last job has not ended.
+
+        Raises:
+            InputError: The event is of another type, or the run has not ended in time.
+        """
+        number = str((event.get("inputs") or {}).get("run", ""))
+        if "workflow_run" in event or not number.isdecimal():
+            return cls.from_event(event)
+        path = f"/repos/{event['repository']['full_name']}/actions/runs/{number}"
+        for _ in range(TRIES):
+            run = github.request("GET", path)
+            if run["status"] == "completed":
+                return cls.from_event({**event, "workflow_run": run})
+            wait(SECONDS)
+        raise InputError(f"run {number} has not ended in {TRIES * SECONDS} seconds: run this job again")
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> "FinishedRun":

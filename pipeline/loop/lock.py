@@ -73,7 +73,8 @@ def check_lock(params: Params, *, event: str | None, keep: bool) -> LockCheck:
     if not paths:
         return LockCheck((), update_first=False)
     stale = tuple(StaleFile(Path(path), _differing_stages() if path == str(LOCK) else "its content") for path in paths)
-    update_first = event == "pull_request" and _merged_with_another_model()
+    # The merge queue's branch is nobody's to commit to; the pull request's own run makes its results.
+    update_first = event == "merge_group" or (event == "pull_request" and _merged_with_another_model())
     if not update_first:
         _hand_over(paths, [path for path in paths if path in new])
     if not keep:

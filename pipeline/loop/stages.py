@@ -5,6 +5,7 @@ deployment, and /health at its address. Whatever cannot be known counts as "does
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from pipeline.errors import SourceError
 from pipeline.github.api import GitHub
@@ -17,10 +18,19 @@ SERVICE = ("golden_hook", "lambda_api", "samconfig.toml", "template.yaml")
 SECONDS = 10
 
 
-def pending(
-    names: Iterable[str], version: str, github: GitHub, repository: str, say: Callable[[str], None]
-) -> tuple[str, ...]:
-    """The stages that are to be deployed.
+@dataclass(frozen=True)
+class Plan:
+    """The stages to deploy to from this commit, and whether another has the service of a newer commit.
+
+    That one is left alone here, because an older service must not follow a newer one; the newest commit deploys to it.
+    """
+
+    due: tuple[str, ...]
+    older: bool
+
+
+def plan(names: Iterable[str], version: str, github: GitHub, repository: str, say: Callable[[str], None]) -> Plan:
+    """What is to be deployed.
 
     Args:
         names: The stages that are named.
@@ -29,26 +39,36 @@ def pending(
         repository: OWNER/NAME.
         say: Called with the reason for each stage.
     """
-    return tuple(name for name in names if not _answers(name, version, github, repository, say))
+    due, older = [], False
+    for name in names:
+        why, newer = _missing(name, version, github, repository)
+        if newer:
+            say(f"{name}: not from here; {why}")
+            older = True
+        elif why:
+            say(f"{name}: to be deployed; {why}")
+            due.append(name)
+        else:
+            say(f"{name}: answers with version {version} already")
+    return Plan(tuple(due), older)
 
 
-def _answers(name: str, version: str, github: GitHub, repository: str, say: Callable[[str], None]) -> bool:
+def _missing(name: str, version: str, github: GitHub, repository: str) -> tuple[str, bool]:
+    """What a stage lacks, in words, empty for nothing; and whether its service is of a newer commit than this."""
     try:
         deployment = newest_deployment(github, repository, name)
     except SourceError as error:
-        say(f"{name}: to be deployed; what it answers with is not known: {error}")
-        return False
+        return f"what it answers with is not known: {error}", False
     if deployment is None or deployment.url is None:
-        say(f"{name}: to be deployed; nothing was deployed there yet")
-        return False
-    if git_or_none("diff", "--quiet", deployment.commit, "HEAD", "--", *SERVICE) is None:
-        say(f"{name}: to be deployed; the service changed since {deployment.commit[:8]}")
-        return False
-    if (answered := _version(deployment.url)) != version:
-        say(f"{name}: to be deployed; it answers with version {answered or 'unknown'}, not {version}")
-        return False
-    say(f"{name}: answers with version {version} already")
-    return True
+        return "nothing was deployed there yet", False
+    commit = deployment.commit
+    served = _version(deployment.url)
+    answers = f"it answers with version {served or 'unknown'}, not {version}" if served != version else ""
+    if git_or_none("diff", "--quiet", commit, "HEAD", "--", *SERVICE) is not None:
+        return answers, False
+    if git_or_none("merge-base", "--is-ancestor", "HEAD", commit) is not None:
+        return f"it has the service of {commit[:8]}, which is newer" if answers else "", bool(answers)
+    return f"the service changed since {commit[:8]}", False
 
 
 def _version(url: str) -> str | None:

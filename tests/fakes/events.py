@@ -136,7 +136,13 @@ class Events:
         return self._if_started(Order(workflow, "merge_group", event, ref, sha, "github-merge-queue[bot]"), variables)
 
     def workflow_run(self, workflow: str, of: Ran, **variables: str) -> Ran:
-        """A run has ended; the workflow that waits for it is main's, with all that main may."""
+        """A run has ended; the workflow that waits for it is main's, with all that main may.
+
+        The end of a run that a workflow's token started is no event: formatjs/formatjs#7137, FStarLang/pal#270,
+        software-mansion/rnrepo#41.
+        """
+        if of.github["actor"] == BOT:
+            return Ran(workflow, refused="the end of a run that a job's token started starts no workflow")
         waited = triggers(self._workflow(workflow, self.origin.head("main"))).get("workflow_run", {})
         if of.github["workflow"] not in waited.get("workflows", ()):
             return Ran(workflow, refused=f"{workflow}.yml does not wait for {of.github['workflow']}")
@@ -189,7 +195,7 @@ class Events:
     def _if_started(
         self, order: Order, variables: Mapping[str, str], branch: str = "main", changed: Iterable[str] | None = None
     ) -> Ran:
-        if order.actor == BOT and order.event_name != "workflow_run":
+        if order.actor == BOT:
             return Ran(
                 order.workflow, refused="what a job's token does starts no workflow, or one that nobody approved"
             )
@@ -212,4 +218,6 @@ class Events:
         self.github.protected = {name: f"Protected branch update failed for {name}." for name in settings.protected}
         with serving_git(host), serving(self.github), settings.with_variables(variables):
             place = Place(settings, host, self.github)
-            return WorkflowRun(place, order, self.origin.files(order.sha), number, self.root, earlier).go()
+            ran = WorkflowRun(place, order, self.origin.files(order.sha), number, self.root, earlier).go()
+        self.github.ended[number] = {**payloads.ended_run(ran), "status": "completed"}
+        return ran

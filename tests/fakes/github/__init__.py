@@ -44,6 +44,7 @@ class FakeGitHub:
         protected: Why GitHub refuses to move a branch, by its name.
         protected_status: The status that says so.
         disabled: The workflow files that are switched off.
+        ended: Runs that were really made, by number.
     """
 
     pulls: list[dict[str, Any]] = field(default_factory=list)
@@ -64,6 +65,7 @@ class FakeGitHub:
     deployments: list[dict[str, Any]] = field(default_factory=list)
     started: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    ended: dict[int, dict[str, Any]] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     address: str = ""
 

@@ -114,10 +114,30 @@ def start_runs(fake: "FakeGitHub", name: str, branch: str, sha: str, login: str)
             fake.runs.append(Run(workflow, name, branch, sha, login, waits))
 
 
-def finished(run: Run, conclusion: str) -> dict[str, Any]:
-    """End a run; the event of type `workflow_run` that GitHub tells of it."""
+def finished(run: Run, conclusion: str) -> dict[str, Any] | None:
+    """End a run; the event of type `workflow_run` that GitHub tells of it.
+
+    None for a run that a workflow's token started, which is not told: formatjs/formatjs#7137, FStarLang/pal#270,
+    software-mansion/rnrepo#41.
+    """
     run.conclusion = conclusion
+    if run.login == BOT:
+        return None
     return event(sha=run.sha, conclusion=conclusion, started_by=run.event, workflow=run.workflow, branch=run.branch)
+
+
+@answers(r"GET /actions/runs/(\d+)", "actions:read")
+def read_run(fake: "FakeGitHub", request: Request) -> Any:
+    """Source: docs.github.com/en/rest/actions/workflow-runs; runs are numbered from 1 here."""
+    number = int(request.parts[0])
+    if number in fake.ended:
+        return fake.ended[number]
+    if not 0 < number <= len(fake.runs):
+        raise RefusedError(404, "Not Found")
+    run = fake.runs[number - 1]
+    told = event(sha=run.sha, started_by=run.event, workflow=run.workflow, branch=run.branch)["workflow_run"]
+    status = "completed" if run.conclusion else "in_progress"
+    return {**told, "id": number, "conclusion": run.conclusion, "status": status}
 
 
 def mergeable(fake: "FakeGitHub", number: int, required: tuple[str, ...] = ("ci", "model")) -> bool:

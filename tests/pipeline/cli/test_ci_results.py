@@ -94,11 +94,6 @@ def test_a_folder_with_anything_else_or_no_token_is_bad_input(
     assert place.github.asked == []
 
 
-def test_a_dispatched_runs_end_is_a_status(job: Job, place: Place) -> None:
-    done = job("checks", started_by="workflow_dispatch")
-    assert (done.returncode, done.stdout) == (0, f"status model of {place.sha('change')[:8]}: success\n")
-
-
 def test_a_report_is_posted(job: Job, place: Place, tmp_path: Path) -> None:
     (tmp_path / "report.md").write_text("## Better\n", encoding="utf-8")
     assert job("comment", str(tmp_path / "report.md")).stdout == "commented on pull request 7\n"
@@ -120,7 +115,7 @@ def test_a_drift_where_issues_are_off_is_a_warning_and_no_failure(job: Job, plac
 def test_what_tells_github_imports_only_what_requirements_github_locks() -> None:
     """So that posting a comment does not wait for the whole environment to be installed."""
     code = (
-        "import sys, requests, pipeline.cli.main, pipeline.github.deliver, pipeline.github.checks\n"
+        "import sys, requests, pipeline.cli.main, pipeline.github.deliver\n"
         "import pipeline.github.comment, pipeline.github.issue, pipeline.github.pulls\n"
         "import pipeline.loop.stages, pipeline.ship.stages\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"

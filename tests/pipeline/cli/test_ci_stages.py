@@ -10,10 +10,10 @@ from tests.fixtures.called import called
 @pytest.mark.parametrize(
     ("named", "outputs", "said"),
     [
-        ('["staging", "prod"]', "dev=\nstaging=yes\nprod=yes\n", "stages: staging, prod"),
-        ("prod, dev", "dev=yes\nstaging=\nprod=yes\n", "stages: dev, prod"),
-        ("", "dev=\nstaging=\nprod=\n", "stages: none"),
-        (None, "dev=\nstaging=\nprod=\n", "stages: none"),
+        ('["staging", "prod"]', "dev=\nstaging=yes\nprod=yes\nolder=\n", "stages: staging, prod"),
+        ("prod, dev", "dev=yes\nstaging=\nprod=yes\nolder=\n", "stages: dev, prod"),
+        ("", "dev=\nstaging=\nprod=\nolder=\n", "stages: none"),
+        (None, "dev=\nstaging=\nprod=\nolder=\n", "stages: none"),
     ],
 )
 def test_each_stage_is_an_output_that_is_yes_or_empty(

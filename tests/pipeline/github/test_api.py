@@ -7,7 +7,7 @@ import pytest
 from pipeline.errors import SourceError
 from pipeline.github.api import GitHub, GitHubError
 from tests.fakes.github import READ_ONLY, TOKEN, FakeGitHub, serving
-from tests.fixtures.repository import Place
+from tests.fixtures.github import Place
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from pipeline.errors import InputError
 from pipeline.github.actions import Message
 from pipeline.github.api import GitHub
 from pipeline.github.branches import Branches
-from pipeline.github.checks import post_status
 from pipeline.github.deliver import to_main, to_pull_request
 from pipeline.github.results import HandedOver
 from pipeline.github.run import FinishedRun, MainRun
@@ -70,19 +69,48 @@ def test_a_file_that_the_run_no_longer_made_is_deleted_and_one_that_is_new_is_ad
     assert place.files("change")["reports/plots/new.csv"] == "é\n".encode()
 
 
-def test_the_checks_of_the_new_commit_count_once_their_dispatched_runs_have_ended(place: Place) -> None:
+def test_the_checks_of_the_new_commit_count_once_their_dispatched_runs_have_set_statuses(place: Place) -> None:
     fake = place.github
     to_change(place)
     waiting = [run for run in fake.runs if run.event == "pull_request"]
     assert [run.conclusion for run in waiting] == ["action_required"] * 2
     dispatched = [run for run in fake.runs if run.event == "workflow_dispatch"]
-    ended = [finished(run, "success") for run in dispatched]
+    assert [finished(run, "success") for run in dispatched] == [None, None]  # so no workflow_run follows
     assert not mergeable(fake, 7)
-    with GitHub(fake.address, TOKEN) as github:
-        said = [post_status(github, FinishedRun.from_event(content)).text for content in ended]
-    sha = place.sha("change")[:8]
-    assert said == [f"status ci of {sha}: success", f"status model of {sha}: success"]
+    with GitHub(fake.address, fake.token(statuses="write")) as github:
+        for name in ("ci", "model"):  # as the last job of each does
+            status = {"context": name, "state": "success", "target_url": RUN_URL}
+            github.request("POST", f"/repos/{REPOSITORY}/statuses/{place.sha('change')}", json=status)
     assert mergeable(fake, 7)
+
+
+def test_a_dispatched_run_is_read_by_its_number_once_it_has_ended(place: Place) -> None:
+    to_change(place)
+    number, run = next(
+        (number, run)
+        for number, run in enumerate(place.github.runs, 1)
+        if (run.event, run.workflow) == ("workflow_dispatch", "pull-request.yml")
+    )
+    started = {"repository": {"full_name": REPOSITORY, "default_branch": "main"}, "inputs": {"run": str(number)}}
+    waited = list[float]()
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 2:
+            finished(run, "failure")
+
+    with GitHub(place.github.address, TOKEN) as github:
+        read = FinishedRun.of(github, started, wait)
+        assert (read.sha, read.branch, read.event, read.conclusion, len(waited)) == (
+            place.sha("change"),
+            "change",
+            "workflow_dispatch",
+            "failure",
+            2,
+        )
+        run.conclusion = None
+        with pytest.raises(InputError, match=rf"run {number} has not ended in 120 seconds"):
+            FinishedRun.of(github, started, lambda _: None)
 
 
 def test_results_that_the_branch_has_are_not_committed(place: Place) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.github.api import GitHub
-from pipeline.loop.stages import pending
+from pipeline.loop.stages import Plan, plan
 from tests.fakes.github import REPOSITORY, TOKEN, FakeGitHub, deployed, serving
 from tests.fixtures.repository import commit, git
 
@@ -53,11 +53,18 @@ def github() -> Iterator[FakeGitHub]:
         yield fake
 
 
-def due(github: FakeGitHub, version: str, token: str = TOKEN) -> tuple[tuple[str, ...], list[str]]:
-    """What is to be deployed of the stage staging, and why."""
+def planned(github: FakeGitHub, version: str, token: str = TOKEN) -> tuple[Plan, list[str]]:
+    """The plan for the stage staging, and why."""
     reasons: list[str] = []
     with GitHub(github.address, token) as session:
-        return pending(["staging"], version, session, REPOSITORY, reasons.append), reasons
+        return plan(["staging"], version, session, REPOSITORY, reasons.append), reasons
+
+
+def due(github: FakeGitHub, version: str, token: str = TOKEN) -> tuple[tuple[str, ...], list[str]]:
+    """What is to be deployed of the stage staging, and why."""
+    made, reasons = planned(github, version, token)
+    assert not made.older
+    return made.due, reasons
 
 
 def test_a_stage_that_answers_with_the_version_is_left_alone(github: FakeGitHub, service: str, checkout: Path) -> None:
@@ -109,3 +116,27 @@ def test_a_stage_that_nothing_is_known_of_is_deployed(github: FakeGitHub, checko
     ((names), (reason,)) = due(github, "3", github.token(contents="read"))
     assert names == ("staging",)
     assert reason.startswith("staging: to be deployed; what it answers with is not known: ")
+
+
+def test_an_older_commit_never_brings_its_service_over_a_newer_one(
+    github: FakeGitHub, service: str, checkout: Path
+) -> None:
+    old = git(checkout, "rev-parse", "HEAD")
+    (checkout / "lambda_api/app.py").write_text("app = 2\n")
+    new = commit(checkout)
+    github.deployments.append(deployed("staging", new, "success", url=service))
+    git(checkout, "checkout", "--quiet", old)
+    why = f"staging: not from here; it has the service of {new[:8]}, which is newer"
+    assert planned(github, "4") == (Plan((), older=True), [why])
+    assert planned(github, "3") == (Plan((), older=False), ["staging: answers with version 3 already"])
+
+
+def test_the_service_of_another_branch_is_replaced(github: FakeGitHub, service: str, checkout: Path) -> None:
+    git(checkout, "checkout", "--quiet", "-b", "other")
+    (checkout / "lambda_api/app.py").write_text("app = 2\n")
+    other = commit(checkout)
+    github.deployments.append(deployed("staging", other, "success", url=service))
+    git(checkout, "checkout", "--quiet", "main")
+    (checkout / "lambda_api/app.py").write_text("app = 3\n")
+    commit(checkout)
+    assert due(github, "3") == (("staging",), [f"staging: to be deployed; the service changed since {other[:8]}"])
