@@ -76,11 +76,8 @@ def test_deployments_of_two_stages_do_not_wait_for_each_other() -> None:
     assert [one.state for one in line] == ["running", "running"]
 
 
-def test_every_finished_run_is_told_of() -> None:
-    runs = [
-        {"id": number, "head_branch": "change", "head_repository": {"id": 22}, "event": "workflow_dispatch"}
-        for number in (1, 2, 3)
-    ]
+def test_of_the_runs_of_one_branch_that_wait_for_their_comment_the_newest_gets_it() -> None:
+    runs = [{"id": number, "head_branch": "change", "head_repository": {"id": 22}} for number in (1, 2, 3)]
     queue = Queue()
-    line = [queue.enter(str(run["id"]), groups_of("comment", workflow_run=run)["checks"]) for run in runs]
-    assert [one.state for one in line] == ["running", "running", "running"]
+    line = [queue.enter(str(run["id"]), groups_of("comment", workflow_run=run)["comment"]) for run in runs]
+    assert [one.state for one in line] == ["running", "cancelled", "waiting"]

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -47,16 +46,18 @@ def test_a_pull_request_with_a_changed_number_gets_its_results_once_and_goes_gre
     assert hub.origin.git("log", "-1", "--format=%an", head) == BOT
     assert "dvc.lock" in hub.origin.changed(f"{head}^", head)
     assert sorted(name for name, _ in hub.github.started) == ["ci.yml", "pull-request.yml"]
-    # What the bot committed starts no workflow by itself; it starts the two checks.
+    # What the bot committed starts no workflow by itself; it starts the two checks, and those report themselves.
     again = hub.dispatch("pull-request", branch="change", actor=BOT)
     assert again.jobs["model"] == "success", again.said
-    for check in (again, replace(again, workflow="ci", github={**again.github, "workflow": "ci"})):
-        assert hub.workflow_run("comment", check).jobs["report the checks"] == "success"
-    assert {(item["sha"], item["context"], item["state"]) for item in hub.github.statuses} == {
-        (head, "model", "success"),
-        (head, "ci", "success"),
-    }
-    assert (hub.origin.head("change"), len(hub.github.started)) == (head, 2)
+    assert hub.workflow_run("comment", again).refused
+    ((workflow, order),) = hub.github.started[2:]
+    assert (workflow, order["inputs"]) == ("comment.yml", {"run": str(again.number)})
+    assert hub.dispatch("comment", order["inputs"], actor=BOT).jobs["comment"] == "success"
+    assert [(item["sha"], item["context"], item["state"]) for item in hub.github.statuses] == [
+        (head, "model", "success")
+    ]
+    assert len(hub.github.comments) == 1
+    assert (hub.origin.head("change"), len(hub.github.started)) == (head, 3)
 
 
 def test_a_pull_request_of_dependabot_takes_no_role_and_is_not_red_for_that(hub: Hub) -> None:
