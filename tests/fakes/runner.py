@@ -124,7 +124,10 @@ def _machine(folder: Path) -> dict[str, str]:
         **inherited,
         "AWS_EC2_METADATA_DISABLED": "true",
         "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",  # act gives its steps a terminal, GitHub none
+        # act gives its steps a terminal, GitHub none.
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_PAGER": "cat",
+        "TERM": "dumb",
         "HUB_CODE": str(ACTIONS / "code"),
         "HUB_PYTHON": str(Path(sys._base_executable).resolve()),  # type: ignore[attr-defined]
         "HUB_ENVIRONMENT": sys.prefix,
