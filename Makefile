@@ -85,7 +85,7 @@ lint-workflows: $(TOOLS)/.workflows ## lint what runs on GitHub: schemas, and ev
 
 .PHONY: test-workflows
 test-workflows: $(VENV)/.dev $(TOOLS)/.done $(TOOLS)/.workflows ## run the workflows themselves on this machine, with act
-	@pytest tests/workflows
+	@pytest -n 2 --dist loadgroup tests/workflows
 
 .PHONY: changes-model
 changes-model: ## say true if anything that makes the model differs from where this branch left BASE

@@ -10,7 +10,7 @@ from pipeline.files import digest
 from tests.fakes.hub import Hub
 from tests.fakes.ran import Ran
 
-pytestmark = pytest.mark.xdist_group("workflows")
+pytestmark = pytest.mark.xdist_group("runs")
 
 FORK = "somebody/obesity"
 

@@ -14,7 +14,7 @@ from tests.fakes.trust import ROLE
 from tests.fixtures.project import make_project
 from tests.paths import ROOT
 
-pytestmark = pytest.mark.xdist_group("workflows")
+pytestmark = pytest.mark.xdist_group("runs")
 
 FORK = "somebody/obesity"
 SHA = "0" * 40

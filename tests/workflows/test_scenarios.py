@@ -18,7 +18,7 @@ from tests.fakes.ran import Ran
 from tests.fixtures.project import synthetic_records
 from tests.fixtures.workflows import FEW_TREES, MORE_TREES
 
-pytestmark = pytest.mark.xdist_group("workflows")
+pytestmark = pytest.mark.xdist_group("runs")
 
 REGISTRY = "refs/registry/main"
 

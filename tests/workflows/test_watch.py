@@ -12,7 +12,7 @@ from tests.fakes.hub import Hub
 from tests.fakes.ran import Ran
 from tests.fixtures.service_log import Person, log, shuffled_people
 
-pytestmark = pytest.mark.xdist_group("workflows")
+pytestmark = pytest.mark.xdist_group("runs")
 
 GROUP = "/aws/lambda/obesity-levels-prod"
 WATCHING_ROLE = "arn:aws:iam::123456789012:role/watch"

@@ -10,6 +10,7 @@ from pipeline.errors import RaceLostError, RegistryError
 from pipeline.files import Layout
 from pipeline.registry import Registry
 from pipeline.registry.history import Move
+from tests.fixtures.registry import copy_registry
 
 NAME = "obesity_classifier"
 Open = Callable[[], Registry]
@@ -254,16 +255,13 @@ def test_fetch_writes_a_version_as_a_layout_byte_for_byte(
     ],
 )
 def test_fetch_refuses_a_damaged_version_and_writes_nothing(
-    registry: Registry, tmp_path: Path, spoil: Callable[[Path], object], message: str
+    two_versions: Path, tmp_path: Path, spoil: Callable[[Path], object], message: str
 ) -> None:
+    copy_registry(two_versions, tmp_path / "own")  # the other tests of the session share the artefacts
+    registry = Registry(f"sqlite:///{tmp_path}/own/mlflow.db")
     with registry.store.client() as client:
         run = client.get_run(registry.version(NAME, 1).run_id)
-        path = Path(run.info.artifact_uri.removeprefix("file://")) / "models/folds/1.onnx"
-    content = path.read_bytes()
-    try:
-        spoil(path)
-        with pytest.raises(RegistryError, match=message):
-            registry.fetch(NAME, 1, tmp_path / "fetched")
-    finally:
-        path.write_bytes(content)  # the artefacts are shared by the whole session
+    spoil(Path(run.info.artifact_uri.removeprefix("file://")) / "models/folds/1.onnx")
+    with pytest.raises(RegistryError, match=message):
+        registry.fetch(NAME, 1, tmp_path / "fetched")
     assert not (tmp_path / "fetched").exists()
