@@ -20,12 +20,14 @@ HEAVY = (
     "tests.fixtures.runtime",
     "tests.fixtures.aws",
     "tests.fixtures.browser",
+    "tests.fixtures.doctor",
+    "tests.fixtures.github",
     "tests.fixtures.simulated",
     ACT,
 )
 """A fixture of these needs a trained model, a registry, the whole program, a server, SAM, act, a browser or minutes."""
 
-pytest_plugins = ("tests.fixtures.data", "tests.fixtures.doctor", "tests.fixtures.github", *HEAVY)
+pytest_plugins = ("tests.fixtures.data", *HEAVY)
 
 NOT_IN_FAST = ("mlflow", "skl2onnx", "moto")
 INSTALLED, GIVEN = "not to be had here: ", "not given here: "

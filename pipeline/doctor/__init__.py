@@ -20,9 +20,6 @@ from pipeline.progress import Progress, no_progress
 
 __all__ = ["Finding", "Sign", "examine"]
 
-GIT_STORE = "git:origin"
-"""Where runs keep the registry if no variable names another place."""
-
 _THREADS = 8
 
 Check = Callable[[], Any]
@@ -59,8 +56,7 @@ def examine(model: str, progress: Progress = no_progress) -> tuple[Finding, ...]
         roles += [NamedRole(environments.ROLE, arn, stage)] if arn else []
     with _in_region(names.get("AWS_REGION", "")):
         progress("the registry", 0, 1)
-        store, server = names.get("REGISTRY_URL") or GIT_STORE, names.get("MLFLOW_TRACKING_URI", "")
-        registry, champion = cloud.check_registry(store, server, model)
+        registry, champion = cloud.check_registry(names, model)
         found.append(registry)
         if not variables.uses_aws(names):
             return (*found, _without_aws(known=not unseen))

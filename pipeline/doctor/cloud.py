@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline import aws
 from pipeline.doctor.finding import Finding
-from pipeline.doctor.variables import role_name
+from pipeline.doctor.variables import Variables, role_name
 from pipeline.errors import CloudError, PipelineError
 from pipeline.gh import Repository
 from pipeline.ship.address import Address, parse_auth_mode
@@ -105,15 +105,18 @@ class KeptChampion:
     sha256: str
 
 
-def check_registry(store: str, server: str, model: str) -> tuple[Finding, KeptChampion | None]:
-    """Whether the registry can be read, and its champion.
+def check_registry(names: Variables, model: str) -> tuple[Finding, KeptChampion | None]:
+    """Whether the registry that runs share can be read, and its champion.
 
     Args:
-        store: Where it is kept: s3://bucket/prefix or git:REMOTE.
-        server: The MLflow server's address instead; empty for none.
+        names: The variables that a workflow sees.
         model: The model's registered name.
     """
-    place = server or store
+    from pipeline.registry.place import where_kept
+
+    server = names.get("MLFLOW_TRACKING_URI", "")
+    store = where_kept(names.get("REGISTRY_URL"), {"MLFLOW_TRACKING_URI": server, "GITHUB_ACTIONS": "true"}).url
+    place = store or server
     try:
         champion = read_champion(store, server, model)
     except PipelineError as error:
@@ -123,14 +126,14 @@ def check_registry(store: str, server: str, model: str) -> tuple[Finding, KeptCh
     return Finding("registry", "ok", f"{place}: the champion is version {champion.number}"), champion
 
 
-def read_champion(store: str, server: str, model: str) -> KeptChampion | None:
+def read_champion(store: str | None, server: str, model: str) -> KeptChampion | None:
     """The champion of a server's registry, or of a copy of the one that is kept in S3 or git; None if there is none."""
     from pipeline.registry import Registry
     from pipeline.registry.remote_store import pull
 
     with tempfile.TemporaryDirectory() as folder:
-        registry = Registry(server or f"sqlite:///{Path(folder, 'mlflow.db')}")
-        if not server:
+        registry = Registry(f"sqlite:///{Path(folder, 'mlflow.db')}" if store else server)
+        if store:
             pull(registry.store, store)
         version = registry.champion(model)
     return KeptChampion(version.number, version.tags.get("model_sha256", "")) if version else None

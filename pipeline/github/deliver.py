@@ -11,13 +11,10 @@ from collections.abc import Mapping
 from pipeline.github.actions import Message
 from pipeline.github.api import AUTHOR, GitHub, GitHubError
 from pipeline.github.branches import Branches, Commit
-from pipeline.github.dispatch import start
+from pipeline.github.dispatch import CHECKS, start, start_checks
 from pipeline.github.pulls import request_pull
 from pipeline.github.results import HandedOver, may_make_another
 from pipeline.github.run import ENDED, FinishedRun, MainRun, find_pull_request
-
-CHECKS = ("ci.yml", "pull-request.yml")
-"""What checks a pull request; a commit of a workflow starts neither."""
 
 PREFIX = "results/"
 """Of the branches that hold results for a protected main."""
@@ -50,7 +47,7 @@ def to_pull_request(github: GitHub, run: FinishedRun, results: HandedOver) -> tu
             return (Message(f"{run.branch} moved meanwhile, and its own run brings its results"),)
         return (_by_hand(error, run),)
     committed = Message(f"committed {len(files)} file(s) to {run.branch}")
-    return (committed, *(start(github, run.path, workflow, run.branch) for workflow in CHECKS))
+    return (committed, *start_checks(github, run.path, run.branch))
 
 
 def _not_committable(github: GitHub, run: FinishedRun) -> str | None:
@@ -126,7 +123,7 @@ def _to_protected_main(
         return (_by_hand(error, run),)
     committed = Message(f"{run.branch} is protected: committed to {branch}")
     requested = _pull_request(github, run, branch)
-    return (committed, *requested, *(start(github, run.path, workflow, branch) for workflow in CHECKS))
+    return (committed, *requested, *start_checks(github, run.path, branch))
 
 
 def _pull_request(github: GitHub, run: MainRun, branch: str) -> tuple[Message, ...]:

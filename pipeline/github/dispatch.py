@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from pipeline.github.actions import Message
 from pipeline.github.api import GitHub, GitHubError
 
+CHECKS = ("ci.yml", "pull-request.yml")
+"""What checks a pull request; a commit of a workflow starts neither."""
+
 REFUSED = (403, 404, 422)
 """May not; no such workflow; disabled, or its file on the branch cannot be dispatched."""
 
@@ -33,3 +36,8 @@ def start(github: GitHub, path: str, workflow: str, branch: str, inputs: Mapping
         text = f"{workflow} was not started on {branch} (GitHub: {error.reason}): {remedy}"
         return Message(text, "warning")
     return Message(f"started {workflow} on {branch}")
+
+
+def start_checks(github: GitHub, path: str, branch: str) -> tuple[Message, ...]:
+    """Start what checks a pull request, on its branch."""
+    return tuple(start(github, path, workflow, branch) for workflow in CHECKS)

@@ -3,7 +3,7 @@
 from pipeline.github.actions import Message
 from pipeline.github.api import GitHub, GitHubError
 from pipeline.github.branches import Branches
-from pipeline.github.dispatch import start
+from pipeline.github.dispatch import start_checks
 from pipeline.github.results import HandedOver
 from pipeline.github.run import MainRun
 
@@ -44,13 +44,14 @@ def propose_locks(github: GitHub, run: MainRun, locks: HandedOver) -> tuple[Mess
     files = locks.differing(parent.blobs)
     if not files:
         return (Message("the newest versions are locked already"),)
+    text = TEXT.format(url=run.url)
     if head and branches.changed(run.sha, head) is not None and not locks.differing(branches.read(head).blobs):
-        return (Message(f"{REFRESH} has these versions already"), request_pull(github, run, REFRESH, TITLE, TEXT))
+        return (Message(f"{REFRESH} has these versions already"), request_pull(github, run, REFRESH, TITLE, text))
     made = branches.commit(parent, files, f"{TITLE}\n\n{run.url}")
     if head:
         branches.move(REFRESH, made, force=True)
     else:
         branches.create(REFRESH, made)
-    requested = request_pull(github, run, REFRESH, TITLE, TEXT.format(url=run.url))
-    started = (start(github, run.path, workflow, REFRESH) for workflow in ("ci.yml", "pull-request.yml"))
-    return (Message(f"committed {len(files)} lock(s) to {REFRESH}"), requested, *started)
+    committed = Message(f"committed {len(files)} lock(s) to {REFRESH}")
+    requested = request_pull(github, run, REFRESH, TITLE, text)
+    return (committed, requested, *start_checks(github, run.path, REFRESH))

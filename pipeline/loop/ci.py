@@ -1,4 +1,4 @@
-"""The loop in the pieces that train.yml calls one by one -> what the next piece, the report and the caller need.
+"""The loop in the pieces that .github/actions/train calls one by one -> what the next piece and the report need.
 
 One piece leaves its files in the layout for the next. Without the data all of them work on the sample, in its own
 folder and registry, and nothing is ever published from there.
@@ -229,7 +229,7 @@ def _registry() -> "Registry":
 
 
 def report(against: str) -> str:
-    """Write `HANDED_OVER`: the comparison as report.md, and what should be committed; the comparison's text.
+    """Write `HANDED_OVER`: the comparison as report.md, and the report files; the comparison's text.
 
     Args:
         against: The commit to compare with. Where it is not here, as after a forced push, or empty, what

@@ -184,6 +184,12 @@ def test_no_test_imports_another_test_or_a_conftest() -> None:
         assert not {part for part in parts if part.startswith(("test_", "conftest"))}, module
 
 
+def test_no_test_asks_for_a_fixture_while_it_runs() -> None:
+    """Which tests are fast follows from the fixtures that they name: tests/tiers.py sees no other."""
+    files = [path for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)]
+    assert [path.name for path in files if "getfixturevalue(" in path.read_text(encoding="utf-8")] == []
+
+
 def test_conftest_and_fixtures_import_nothing_heavy_at_their_top() -> None:
     names = sorted(path.stem for path in (ROOT / "tests/fixtures").glob("*.py"))
     assert "trained" in names

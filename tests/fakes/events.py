@@ -1,6 +1,7 @@
 """What happens on GitHub, and which workflow it starts: a push, a pull request, a click, a time, the end of a run."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -23,7 +24,7 @@ FIRST_RUN = 11
 
 
 @dataclass(frozen=True)
-class Events:
+class Events(ABC):
     """The part of `Hub` that makes events and starts runs.
 
     Each method runs one workflow, which it names, and gives what came of it: a `Ran` whose `refused` says why GitHub
@@ -39,9 +40,9 @@ class Events:
         """The repository on GitHub."""
         return Origin(self.root / f"{REPOSITORY}.git")
 
+    @abstractmethod
     def send(self, branch: str) -> str:
         """Push HEAD to a branch, without what that starts; the commit."""
-        raise NotImplementedError
 
     @cached_property
     def github(self) -> FakeGitHub:

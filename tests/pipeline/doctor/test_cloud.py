@@ -141,7 +141,7 @@ def test_the_registry_is_read_without_a_copy_of_it_here(
     push(registry.store, registry_url)
     sha256 = registry.version(NAME, 1).tags["model_sha256"]
 
-    finding, champion = check_registry(registry_url, "", NAME)
+    finding, champion = check_registry({"REGISTRY_URL": registry_url}, NAME)
     assert (finding.sign, finding.seen) == ("ok", f"{registry_url}: the champion is version 1")
     assert champion == KeptChampion(1, sha256)
     assert [path.name for path in tmp_path.iterdir()] == ["main"]
@@ -150,7 +150,7 @@ def test_the_registry_is_read_without_a_copy_of_it_here(
 def test_a_registry_that_nobody_wrote_to_or_that_cannot_be_read_is_no_fault(
     registry_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    empty, champion = check_registry(registry_url, "", NAME)
+    empty, champion = check_registry({"REGISTRY_URL": registry_url}, NAME)
     assert (empty.sign, champion) == ("note", None)
     assert empty.seen == f"{registry_url}: no champion yet; the first push to main makes one"
 
@@ -158,7 +158,7 @@ def test_a_registry_that_nobody_wrote_to_or_that_cannot_be_read_is_no_fault(
         raise RegistryError("s3://b/registry cannot be read: they need s3:GetObject\nand more")
 
     monkeypatch.setattr("pipeline.doctor.cloud.read_champion", refused)
-    assert check_registry("s3://b/registry", "", NAME)[0] == Finding(
+    assert check_registry({"REGISTRY_URL": "s3://b/registry"}, NAME)[0] == Finding(
         "registry", "unknown", "cannot tell: s3://b/registry cannot be read: they need s3:GetObject"
     )
     assert read_champion is not refused

@@ -53,6 +53,13 @@ def test_the_same_again_leaves_the_branch_and_the_results_on_it_as_they_are(lock
     assert locked.sha("refresh") == results
 
 
+def test_a_pull_request_that_somebody_closed_is_opened_again_and_names_the_run(locked: Place) -> None:
+    proposed(locked, NEW)
+    locked.github.pulls[-1]["state"] = "closed"
+    assert proposed(locked, NEW)[1] == "opened pull request 9"
+    assert f"[This run]({RUN_URL}) locked them" in locked.github.pulls[-1]["body"]
+
+
 def test_after_main_moved_the_branch_begins_anew_and_keeps_its_pull_request(locked: Place) -> None:
     proposed(locked, NEW)
     locked.push("main", {"params.yaml": "trees: 30\n"})

@@ -36,13 +36,10 @@ def project(trained_project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     return copied
 
 
-@pytest.fixture(params=["s3", "git"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture
+def store(place_url: str) -> str:
     """Where the registry is kept between runs."""
-    if request.param == "s3":
-        return str(request.getfixturevalue("registry_url"))
-    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "remote.git"], check=True)
-    return f"git:{tmp_path}/remote.git"
+    return place_url
 
 
 def pushed(trained: Path, home: Path, store: str) -> Registry:

@@ -1,10 +1,8 @@
 """A bucket and a git ref give one promise: an object is replaced only if it is still what the caller read."""
 
-import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import pytest
 
@@ -15,15 +13,10 @@ from tests.fixtures.aws import SECRET
 Opener = Callable[[], AbstractContextManager[Place]]
 
 
-@pytest.fixture(params=["s3", "git"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
+@pytest.fixture
+def opened(place_url: str) -> Opener:
     """Opens an empty place anew, as another process would."""
-    if request.param == "s3":
-        address = str(request.getfixturevalue("registry_url"))
-    else:
-        address = f"git:{tmp_path}/remote.git"
-        subprocess.run(["git", "init", "-q", "--bare", tmp_path / "remote.git"], check=True)
-    return lambda: open_place(address)
+    return lambda: open_place(place_url)
 
 
 def test_what_was_put_is_read_by_the_next_byte_for_byte(opened: Opener) -> None:

@@ -29,13 +29,10 @@ from tests.fixtures.registry import copy_registry
 NAME = "obesity_classifier"
 
 
-@pytest.fixture(params=["s3", "git"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture
+def url(place_url: str) -> str:
     """The address of a place that nothing was ever pushed to."""
-    if request.param == "s3":
-        return str(request.getfixturevalue("registry_url"))
-    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "remote.git"], check=True)
-    return f"git:{tmp_path}/remote.git"
+    return place_url
 
 
 @pytest.fixture
